@@ -1,0 +1,163 @@
+"""What can go wrong with money, each in its own sentence. `config/errors.py` gives the HTTP status."""
+
+from __future__ import annotations
+
+from pricing.money import Money
+
+
+class BillingError(Exception):
+    code = "billing_error"
+    field: str | None = None
+    retry_after: int | None = None
+
+
+class StripeUnknown(BillingError):
+    """Stripe gave no answer that can be believed: it may have done the work, or not."""
+
+    code = "stripe_unknown"
+    retry_after = 5
+
+    def __init__(self, reason: str):
+        super().__init__(f"Stripe has not answered yet ({reason}). Ask again with the same Idempotency-Key.")
+
+
+class StripeRefused(BillingError):
+    """Stripe said no, for good."""
+
+    code = "stripe_refused"
+
+    def __init__(self, message: str, *, stripe_code: str = ""):
+        super().__init__(message)
+        self.stripe_code = stripe_code
+
+
+class BadSignature(BillingError):
+    code = "bad_signature"
+
+    def __init__(self, reason: str):
+        super().__init__(f"The webhook's signature does not hold: {reason}")
+
+
+class BadEvent(BillingError):
+    code = "bad_event"
+
+    def __init__(self) -> None:
+        super().__init__("The webhook's body is no event of Stripe's.")
+
+
+class LeaseLost(BillingError):
+    code = "lease_lost"
+
+    def __init__(self, stripe_id: str):
+        super().__init__(f"Somebody else looks at {stripe_id} now.")
+
+
+class KeyReused(BillingError):
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used with another body.")
+
+
+class KeyInFlight(BillingError):
+    code = "idempotency_key_in_flight"
+    retry_after = 2
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this Idempotency-Key is still under way.")
+
+
+class NothingToPay(BillingError):
+    code = "nothing_to_pay"
+    field = "plan_id"
+
+    def __init__(self, plan_id: str):
+        super().__init__(f"Plan {plan_id} is free: there is nothing to check out.")
+
+
+class PriceMismatch(BillingError):
+    """The client's own idea of the base price differs from the plan's (ruling 25)."""
+
+    code = "price_mismatch"
+    field = "base_price"
+
+    def __init__(self, claimed: Money, base: Money):
+        super().__init__(f"The plan costs {base}, not {claimed}.")
+
+
+class QuoteNotGood(BillingError):
+    code = "quote_not_good"
+    field = "quote_id"
+
+    def __init__(self) -> None:
+        super().__init__("The quote has expired, or is for another plan, country or user: ask for a new one.")
+
+
+class BadReturnUrl(BillingError):
+    code = "return_url_not_allowed"
+
+    def __init__(self, field: str, url: str):
+        self.field = field
+        super().__init__(f"{url} is not on an allowed origin.")
+
+
+class AlreadySubscribed(BillingError):
+    code = "already_subscribed"
+    field = "plan_id"
+
+    def __init__(self, product_line: str):
+        super().__init__(f"There is a live subscription in the product line {product_line} already.")
+
+
+class RefundTooLarge(BillingError):
+    code = "refund_too_large"
+    field = "amount"
+
+    def __init__(self, asked: Money, left: Money):
+        super().__init__(f"{asked} asked, {left} left to refund.")
+
+
+class RefundOverCap(BillingError):
+    code = "refund_over_cap"
+    field = "amount"
+
+    def __init__(self, asked: Money, cap: Money):
+        super().__init__(
+            f"{asked} asked; of one payment one person gives back {cap} at most. Two admins may: refund-approvals."
+        )
+
+
+class SecondAdminNeeded(BillingError):
+    code = "second_admin_needed"
+
+    def __init__(self) -> None:
+        super().__init__("Who asked for a refund cannot decide on it: another admin must.")
+
+
+class AlreadyDecided(BillingError):
+    code = "already_decided"
+
+    def __init__(self, status: str):
+        super().__init__(f"The other admin has decided: {status}.")
+
+
+class NotRefundable(BillingError):
+    code = "payment_not_refundable"
+    field = "payment_id"
+
+    def __init__(self, status: str):
+        super().__init__(f"A payment that is {status} has no money to give back.")
+
+
+class NotLive(BillingError):
+    code = "subscription_not_live"
+
+    def __init__(self, status: str):
+        super().__init__(f"The subscription is {status}: there is nothing to cancel.")
+
+
+class StillSubscribed(BillingError):
+    code = "still_subscribed"
+
+    def __init__(self) -> None:
+        super().__init__("A subscription of this user runs: end it first.")

@@ -1,0 +1,191 @@
+"""Every call to Stripe: our idempotency key, our timeout, three classes of result.
+
+A call returns what Stripe holds (a plain dict), or raises StripeRefused (a definite no), or StripeUnknown (nobody knows
+whether the work was done). None of them may be made with a transaction open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, TypeVar
+from uuid import UUID
+
+import stripe
+from django.conf import settings
+from django.db import connection
+
+from billing.errors import BadSignature, StripeRefused, StripeUnknown
+
+Object = dict[str, Any]
+Answer = TypeVar("Answer")
+SIGNATURE_TOLERANCE_SECONDS = 300
+# https://docs.stripe.com/error-low-level: anything but these says nothing about what was done.
+DEFINITE = (stripe.CardError, stripe.InvalidRequestError)
+KEY_REFUSED = (stripe.AuthenticationError, stripe.PermissionError)
+
+EXPAND = {
+    "pi_": ["latest_charge.refunds", "payment_method", "customer"],
+    "sub_": ["items.data.price.product", "customer"],
+    "in_": ["payments", "customer"],
+    "cs_": ["customer"],
+}
+
+
+@cache
+def client() -> stripe.StripeClient:
+    """Return the one client of this process: version, base address and timeout set on purpose."""
+    return stripe.StripeClient(
+        settings.STRIPE_API_KEY,
+        stripe_version=settings.STRIPE_API_VERSION,
+        base_addresses={"api": settings.STRIPE_API_BASE},
+        http_client=stripe.RequestsClient(timeout=settings.STRIPE_TIMEOUT_SECONDS),
+        max_network_retries=1,
+    )
+
+
+def key(kind: str, id: UUID | str, action: str, attempt: int = 1) -> str:
+    """Make Stripe's idempotency key of one step: the same for every try of the same attempt."""
+    return f"{settings.ENVIRONMENT}:{kind}:{id}:{action}:{attempt}"
+
+
+def create_customer(*, id: UUID, user_id: str) -> Object:
+    """Make Stripe's customer for ours."""
+    params: Any = {"metadata": {"customer_id": str(id), "user_id": user_id}}
+    return _post(lambda options: client().v1.customers.create(params, options), key("customer", id, "create"))
+
+
+def price_by_lookup_key(lookup_key: str) -> Object | None:
+    """Find a price that was made before."""
+    found = _ask(lambda: client().v1.prices.list({"lookup_keys": [lookup_key], "limit": 1}))
+    return next(iter(found["data"]), None)
+
+
+def create_price(params: Any, *, lookup_key: str) -> Object:
+    """Make a price, and its product with it."""
+    sent: Any = {**params, "lookup_key": lookup_key}
+    return _post(lambda options: client().v1.prices.create(sent, options), key("price", lookup_key, "create"))
+
+
+def open_checkout(params: Any, *, id: UUID, attempt: int) -> Object:
+    """Open a session on Stripe's hosted page."""
+    return _post(
+        lambda options: client().v1.checkout.sessions.create(params, options), key("checkout", id, "open", attempt)
+    )
+
+
+def expire_checkout(stripe_id: str) -> Object:
+    """Close a session that nobody shall pay any more. Raises StripeRefused when it is not open."""
+    return _ask(lambda: client().v1.checkout.sessions.expire(stripe_id))
+
+
+def checkouts_of(stripe_customer: str) -> Iterator[Object]:
+    """List the sessions of a customer, newest first."""
+    return _pages(lambda page: client().v1.checkout.sessions.list(page | {"customer": stripe_customer}))
+
+
+def create_refund(*, intent: str, amount_minor: int, reason: str, id: UUID, attempt: int) -> Object:
+    """Give money back."""
+    params: Any = {"payment_intent": intent, "amount": amount_minor, "metadata": {"refund_id": str(id)}}
+    if reason:
+        params["reason"] = reason
+    return _post(lambda options: client().v1.refunds.create(params, options), key("refund", id, "create", attempt))
+
+
+def cancel_subscription(stripe_id: str, *, now: bool) -> Object:
+    """End a subscription now, or with the period that runs. Repeating it changes nothing."""
+    if now:
+        return _ask(lambda: client().v1.subscriptions.cancel(stripe_id))
+    return _ask(lambda: client().v1.subscriptions.update(stripe_id, {"cancel_at_period_end": True}))
+
+
+def fetch(stripe_id: str) -> Object | None:
+    """Fetch one object as it is now, with what our books read of it. None when Stripe knows no such object."""
+    prefix = stripe_id.split("_")[0] + "_"
+    services = {
+        "pi_": client().v1.payment_intents,
+        "sub_": client().v1.subscriptions,
+        "in_": client().v1.invoices,
+        "cs_": client().v1.checkout.sessions,
+    }
+    service: Any = services[prefix]
+    try:
+        return _ask(lambda: service.retrieve(stripe_id, {"expand": EXPAND[prefix]}))
+    except StripeRefused as refusal:
+        if refusal.stripe_code == "resource_missing":
+            return None
+        raise
+
+
+def id_of(reference: str | Object | None) -> str | None:
+    """Return the id of what an object refers to, whether Stripe gave the id or expanded it."""
+    return reference["id"] if isinstance(reference, dict) else reference
+
+
+def our_id(found: Object, name: str) -> UUID | None:
+    """Return the id of ours that an object's metadata names. Other software of the account may use the same name."""
+    try:
+        return UUID((found.get("metadata") or {})[name])
+    except (KeyError, ValueError):
+        return None
+
+
+def invoice_of(intent: str) -> str | None:
+    """Find the invoice that a payment intent pays (an intent does not name it since 2025-03-31.basil)."""
+    params: Any = {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
+    found = _ask(lambda: client().v1.invoice_payments.list(params))
+    return next((payment["invoice"] for payment in found["data"]), None)
+
+
+def listed(kind: str, *, since: int) -> Iterator[Object]:
+    """List `payment_intents`, `subscriptions` or `refunds` created since a unix time, newest first."""
+    services: dict[str, Any] = {
+        "payment_intents": client().v1.payment_intents,
+        "subscriptions": client().v1.subscriptions,
+        "refunds": client().v1.refunds,
+    }
+    extra = {"status": "all"} if kind == "subscriptions" else {}
+    return _pages(lambda page: services[kind].list({"created": {"gte": since}, **extra, **page}))
+
+
+def verify(body: bytes, signature: str) -> None:
+    """Hold a webhook against its signature (https://docs.stripe.com/webhooks#verify-manually).
+
+    Raises BadSignature: forged, older than 300 s, or without one.
+    """
+    try:
+        stripe.WebhookSignature.verify_header(
+            body.decode(), signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_TOLERANCE_SECONDS
+        )
+    # TypeError: a digest that is not ASCII cannot be compared.
+    except (stripe.SignatureVerificationError, ValueError, TypeError) as reason:
+        raise BadSignature(str(reason)) from None
+
+
+def _post(call: Callable[[Any], Any], idempotency_key: str) -> Object:
+    return _ask(lambda: call({"idempotency_key": idempotency_key}))
+
+
+def _pages(call: Callable[[Any], Any]) -> Iterator[Object]:
+    cursor: Object = {}
+    while True:
+        found = _ask(lambda cursor=cursor: call({"limit": 100, **cursor}))  # type: ignore[misc]
+        yield from found["data"]
+        if not found["has_more"]:
+            return
+        cursor = {"starting_after": found["data"][-1]["id"]}
+
+
+def _ask(call: Callable[[], Any]) -> Object:
+    if connection.in_atomic_block:
+        raise RuntimeError("Stripe must not be asked with a transaction open: it may take seconds to answer.")
+    try:
+        answer: Object = call().to_dict(for_json=True)
+    except KEY_REFUSED as refusal:
+        # Its text names the key and what it may do: for the log of the operator, not for a buyer.
+        raise StripeRefused("Stripe does not let this installation do that.", stripe_code="key_refused") from refusal
+    except DEFINITE as refusal:
+        raise StripeRefused(refusal.user_message or str(refusal), stripe_code=refusal.code or "") from refusal
+    except stripe.StripeError as reason:
+        raise StripeUnknown(type(reason).__name__) from reason
+    return answer

@@ -1,0 +1,42 @@
+"""The sweeper: looks at what Stripe told us and nobody has looked at, with no broker in between."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import ArgumentParser
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections
+
+from billing import sync
+
+log = structlog.get_logger("farebox.sweeper")
+
+
+class Command(BaseCommand):
+    help = "Look at Stripe objects whose events wait, for ever or once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take how often, and whether to end after one round."""
+        parser.add_argument("--every", type=float, default=1.0, help="seconds between rounds")
+        parser.add_argument("--once", action="store_true", help="one round, then end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Sweep until told to stop. Postgres away for a while is waited for."""
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.is_set():
+            try:
+                sync.sweep()
+            except DatabaseError as reason:
+                if options["once"]:
+                    raise
+                log.warning("postgres away", reason=type(reason).__name__)
+            close_old_connections()
+            if options["once"]:
+                return
+            stop.wait(options["every"])

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from events.ids import uuid7
+from events.moves import Moving, Table
+from pricing.money import Money
+
+
+class Payment(Moving):
+    """One amount that a customer owes or paid, and Stripe's payment intent for it.
+
+    `refunded_minor` is the sum of the refunds that are asked for or done; a failed one gives its amount back.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        REQUIRES_ACTION = "requires_action"
+        PROCESSING = "processing"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELED = "canceled"
+
+    NEXT: ClassVar[Table] = {
+        Status.PENDING: {
+            Status.REQUIRES_ACTION,
+            Status.PROCESSING,
+            Status.SUCCEEDED,
+            Status.FAILED,
+            Status.CANCELED,
+        },
+        Status.REQUIRES_ACTION: {Status.PROCESSING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED},
+        Status.PROCESSING: {Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED},
+        # One intent can be declined and then paid.
+        Status.FAILED: {Status.REQUIRES_ACTION, Status.PROCESSING, Status.SUCCEEDED, Status.CANCELED},
+        Status.SUCCEEDED: set(),
+        Status.CANCELED: set(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    customer = models.ForeignKey("billing.Customer", on_delete=models.PROTECT, related_name="payments")
+    checkout = models.OneToOneField("billing.Checkout", on_delete=models.PROTECT, null=True, blank=True)
+    subscription = models.ForeignKey(
+        "billing.Subscription", on_delete=models.PROTECT, null=True, blank=True, related_name="payments"
+    )
+    stripe_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    stripe_invoice_id = models.CharField(max_length=255, blank=True)
+    stripe_charge_id = models.CharField(max_length=255, blank=True)
+    stripe_payment_method_id = models.CharField(max_length=255, blank=True)
+    amount_minor = models.BigIntegerField()
+    captured_minor = models.BigIntegerField(default=0)
+    refunded_minor = models.BigIntegerField(default=0)
+    currency = models.CharField(max_length=3)
+    description = models.CharField(max_length=255, blank=True)
+    order_id = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 (absent is not empty)
+    method_type = models.CharField(max_length=32, blank=True)
+    card_country = models.CharField(max_length=2, blank=True)
+    failure_code = models.CharField(max_length=100, blank=True)
+    failure_reason = models.TextField(blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    looked_at = models.DateTimeField(null=True, blank=True)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=Q(amount_minor__gte=0), name="payment_amount"),
+            models.CheckConstraint(
+                condition=Q(captured_minor__gte=0, captured_minor__lte=F("amount_minor")), name="captured_in_amount"
+            ),
+            models.CheckConstraint(
+                condition=Q(refunded_minor__gte=0, refunded_minor__lte=F("captured_minor")), name="refunded_in_captured"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="succeeded") | Q(captured_minor__gt=0) | Q(amount_minor=0), name="paid_is_captured"
+            ),
+        )
+        indexes = (
+            models.Index(fields=["customer", "-id"], name="payment_of_customer"),
+            models.Index(fields=["status"], name="payment_status"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.status}"
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def left(self) -> Money:
+        """What can still be refunded."""
+        return Money(self.captured_minor - self.refunded_minor, self.currency)
+
+    @property
+    def shown_status(self) -> str:
+        """The status as the source documents know it: refunds are amounts, shown as a status (rulings 5 and 6)."""
+        if self.status != self.Status.SUCCEEDED or not self.refunded_minor:
+            return self.status
+        return "refunded" if self.refunded_minor == self.captured_minor else "partially_refunded"

@@ -1,0 +1,138 @@
+"""Open a session on Stripe's page for an order, once, whatever happens in between."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError
+
+from billing import checkouts, customers, gateway, idempotency, orders, prices
+from billing.errors import StripeRefused
+from billing.idempotency import Asking
+from billing.models import Checkout
+from billing.orders import Order
+from billing.transactions import whole
+from events import clock
+
+# Stripe forgets an idempotency key after 24 h: later a second POST would be a second session.
+RESEND_FOR = timedelta(hours=23)
+# How long the one who opened it may still be at work.
+GIVE_TIME = timedelta(minutes=1)
+
+
+def open(user_id: str, order: Order, *, asking: Asking) -> tuple[Checkout, bool]:
+    """Open a session at our price. Returns the checkout, and whether it is a replay.
+
+    The row and its frozen price are committed before Stripe is asked, so that whatever happens the same key finds
+    the same row. Raises the errors of an order (price, quote, urls, plan), KeyReused, KeyInFlight, StripeRefused,
+    StripeUnknown.
+    """
+    if checkout := idempotency.earlier(Checkout, asking):
+        return _resumed(checkout), True
+    version = orders.accept(order)
+    try:
+        checkout = orders.save(user_id, version, order, asking)
+    except IntegrityError:
+        if checkout := idempotency.earlier(Checkout, asking):
+            return _resumed(checkout), True
+        raise
+    return send(checkout, held=True), False
+
+
+def send(checkout: Checkout, *, held: bool = False) -> Checkout:
+    """Open the session at Stripe and keep its id and url. May be repeated: the same key brings the same session.
+
+    `held`: the row was just made, and is ours to speak about. Raises KeyInFlight, StripeUnknown (the row waits, the
+    janitor finds out), StripeRefused (the checkout is closed).
+    """
+    if not held:
+        idempotency.take(checkout, at=clock.now())
+        checkout.refresh_from_db()
+    try:
+        if not checkout.stripe_id:
+            _close_others(checkout)
+            _keep(checkout, gateway.open_checkout(_params(checkout), id=checkout.pk, attempt=checkout.attempt))
+    except StripeRefused:
+        _close(checkout)
+        raise
+    finally:
+        idempotency.release(checkout)
+    return checkout
+
+
+def unknown(*, at: datetime) -> list[Checkout]:
+    """Return the checkouts of which nobody knows whether Stripe opened them, the oldest 100."""
+    rows = Checkout.objects.filter(stripe_id=None, status=Checkout.Status.OPEN, created_at__lt=at - GIVE_TIME)
+    return list(rows.select_related("customer", "quote__version__plan").order_by("pk")[:100])
+
+
+def settle_unknown(checkout: Checkout, *, at: datetime) -> None:
+    """Find out: send again under the same key while it can still be paid, then only look."""
+    if at < checkout.expires_at - timedelta(minutes=30):
+        send(checkout)
+        return
+    stripe_customer = checkout.customer.stripe_id
+    sessions = gateway.checkouts_of(stripe_customer) if stripe_customer else iter(())
+    session = next((one for one in sessions if one["client_reference_id"] == str(checkout.pk)), None)
+    if session:
+        _keep(checkout, session)
+    elif at >= checkout.expires_at:
+        _close(checkout)
+
+
+def _resumed(checkout: Checkout) -> Checkout:
+    return checkout if checkout.stripe_id or checkout.status != Checkout.Status.OPEN else send(checkout)
+
+
+def _close_others(checkout: Checkout) -> None:
+    """Leave at most one page open on which a subscription of the product line can be bought."""
+    if checkout.mode != Checkout.Mode.SUBSCRIPTION:
+        return
+    others = Checkout.objects.filter(
+        customer=checkout.customer, product_line=checkout.product_line, mode=checkout.mode, status=Checkout.Status.OPEN
+    )
+    for other in others.exclude(pk=checkout.pk).filter(created_at__lt=checkout.created_at, stripe_id__isnull=False):
+        try:
+            gateway.expire_checkout(str(other.stripe_id))
+        except StripeRefused:
+            continue  # It was paid or has expired by now; its own event says which.
+        _close(other)
+
+
+def _params(checkout: Checkout) -> dict[str, Any]:
+    quote = checkout.quote
+    named = {
+        "checkout_id": str(checkout.pk),
+        "quote_id": str(quote.pk),
+        "country": quote.country_code,
+        "zone": quote.zone_code,
+        "multiplier": str(quote.multiplier),
+    }
+    params: dict[str, Any] = {
+        "mode": checkout.mode,
+        "customer": customers.at_stripe(checkout.customer),
+        "client_reference_id": str(checkout.pk),
+        "line_items": [{"price": prices.at_stripe(quote), "quantity": 1}],
+        "success_url": checkout.success_url,
+        "cancel_url": checkout.cancel_url,
+        "metadata": named,
+        "expires_at": int(checkout.expires_at.timestamp()),
+        # Stripe's own conversion by the visitor's country would undo the zone's price.
+        "adaptive_pricing": {"enabled": False},
+    }
+    if checkout.mode == Checkout.Mode.PAYMENT:
+        return {**params, "payment_intent_data": {"metadata": named}}
+    trial = {"trial_period_days": days} if (days := quote.version.trial_days) else {}
+    return {**params, "subscription_data": {"metadata": named, **trial}}
+
+
+def _keep(checkout: Checkout, session: dict[str, Any]) -> None:
+    Checkout.objects.filter(pk=checkout.pk).update(stripe_id=session["id"], url=session["url"] or "")
+    checkout.refresh_from_db()
+
+
+@whole
+def _close(checkout: Checkout) -> None:
+    customers.lock(checkout.customer_id)
+    checkouts.expire(Checkout.objects.select_for_update(of=("self",)).get(pk=checkout.pk), at=clock.now())

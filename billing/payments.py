@@ -1,0 +1,184 @@
+"""What was paid: our row follows Stripe's payment intent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from billing import customers, gateway, refunds, subscriptions
+from billing.models import Payment, Subscription
+from billing.times import moment
+from entitlements import grants
+from entitlements.grants import Source
+from entitlements.models import SourceType
+from events import history
+
+Object = dict[str, Any]
+Status = Payment.Status
+
+STATUS_OF = {
+    "requires_confirmation": Status.PENDING,
+    "requires_action": Status.REQUIRES_ACTION,
+    "requires_capture": Status.PROCESSING,
+    "processing": Status.PROCESSING,
+    "succeeded": Status.SUCCEEDED,
+    "canceled": Status.CANCELED,
+}
+# The names that listeners of the services before know (requirements.md, EV-02 and ruling 1).
+EVENT_OF = {Status.SUCCEEDED: "payment.completed", Status.FAILED: "payment.failed", Status.CANCELED: "payment.canceled"}
+
+
+def settle(intent: Object, *, looked_at: datetime) -> bool:
+    """Bring our payment to what its intent says, and grant or take back what it buys. False when it is not ours.
+
+    Runs inside the caller's transaction; may be repeated, and a look older than the last changes nothing.
+    """
+    payment = _of(intent)
+    if payment is None:
+        return False
+    customers.lock(payment.customer_id)
+    payment = Payment.objects.select_for_update().get(pk=payment.pk)
+    if payment.looked_at and payment.looked_at > looked_at:
+        return True
+    _copy(payment, intent, looked_at=looked_at)
+    _move(payment, intent, at=looked_at)
+    if charge := intent.get("latest_charge"):
+        refunds.settle_all(payment, charge, looked_at=looked_at)
+    give(payment, at=looked_at)
+    return True
+
+
+def settle_invoice(invoice: Object, *, looked_at: datetime) -> bool:
+    """Make the payment rows of an invoice of one of our subscriptions. False when it is none of ours."""
+    stripe_id = subscription_of(invoice)
+    subscription = Subscription.objects.filter(stripe_id=stripe_id).first() if stripe_id else None
+    if subscription is None:
+        return False
+    customers.lock(subscription.customer_id)
+    for paying in invoice["payments"]["data"]:
+        intent = paying["payment"].get("payment_intent")
+        if intent and not Payment.objects.filter(stripe_id=intent).exists():
+            create(
+                customer_id=subscription.customer_id,
+                user_id=subscription.customer.user_id,
+                at=looked_at,
+                subscription=subscription,
+                stripe_id=intent,
+                stripe_invoice_id=invoice["id"],
+                amount_minor=paying["amount_requested"],
+                currency=paying["currency"],
+                description=subscription.version.plan.name,
+            )
+    return True
+
+
+def subscription_of(invoice: Object) -> str | None:
+    """Return the Stripe id of the subscription that an invoice bills (its place since 2025-03-31.basil)."""
+    parent = invoice.get("parent") or {}
+    return gateway.id_of((parent.get("subscription_details") or {}).get("subscription"))
+
+
+def create(*, user_id: str, at: datetime, **columns: Any) -> Payment:
+    """Make a pending payment, with its line of history, inside the caller's transaction."""
+    payment = Payment.objects.create(status=Status.PENDING, status_at=at, **columns)
+    _record("payment.created", payment, user_id=user_id, at=at)
+    return payment
+
+
+def cancel(payment: Payment, *, at: datetime) -> None:
+    """Give up a payment that nobody will pay any more."""
+    if payment.move_to(Status.CANCELED, at=at):
+        _record(EVENT_OF[Status.CANCELED], payment, user_id=payment.customer.user_id, at=at)
+
+
+def give(payment: Payment, *, at: datetime) -> None:
+    """Make access follow the money of a payment: one source, so a replay neither grants nor takes twice."""
+    if payment.subscription:
+        subscriptions.entitle(payment.subscription, at=at)
+    elif payment.checkout and payment.status == Status.SUCCEEDED:
+        source = Source(SourceType.ONE_TIME, str(payment.pk))
+        if not refunds.act(payment, source, at=at):
+            grants.grant(
+                payment.customer.user_id,
+                payment.checkout.quote.version,
+                source=source,
+                starts_at=payment.paid_at or at,
+                ends_at=None,
+                at=at,
+            )
+
+
+def status_of(intent: Object) -> Status:
+    """Translate Stripe's status of an intent into ours."""
+    if intent["status"] == "requires_payment_method":
+        return Status.FAILED if intent.get("last_payment_error") else Status.PENDING
+    return STATUS_OF[intent["status"]]
+
+
+def _of(intent: Object) -> Payment | None:
+    checkout_id = gateway.our_id(intent, "checkout_id")
+    named = Q(stripe_id=intent["id"])
+    if checkout_id:
+        named |= Q(checkout_id=checkout_id, stripe_id=None)
+    return Payment.objects.filter(named).first()
+
+
+def _copy(payment: Payment, intent: Object, *, looked_at: datetime) -> None:
+    method = intent.get("payment_method") or {}
+    charge = intent.get("latest_charge") or {}
+    error = intent.get("last_payment_error") or {}
+    payment.stripe_id = intent["id"]
+    payment.stripe_charge_id = charge.get("id", "")
+    payment.stripe_payment_method_id = method.get("id", "")
+    payment.method_type = method.get("type", "")
+    payment.card_country = (method.get("card") or {}).get("country") or ""
+    payment.captured_minor = intent["amount_received"]
+    payment.failure_code = error.get("decline_code") or error.get("code") or ""
+    payment.failure_reason = error.get("message") or ""
+    payment.looked_at = payment.updated_at = looked_at
+    if intent["status"] == "succeeded" and payment.paid_at is None:
+        # Our clock may be behind Stripe's: access begins with the payment, never after it.
+        payment.paid_at = min(moment(charge.get("created") or intent["created"]), looked_at)
+
+
+def _move(payment: Payment, intent: Object, *, at: datetime) -> None:
+    before = Payment.objects.only("status", "stripe_charge_id").get(pk=payment.pk)
+    payment.save(
+        update_fields=[
+            "stripe_id",
+            "stripe_charge_id",
+            "stripe_payment_method_id",
+            "method_type",
+            "card_country",
+            "captured_minor",
+            "failure_code",
+            "failure_reason",
+            "looked_at",
+            "updated_at",
+            "paid_at",
+        ]
+    )
+    status = status_of(intent)
+    moved = payment.move_to(status, at=at)
+    declined_again = status == Status.FAILED == before.status and payment.stripe_charge_id != before.stripe_charge_id
+    if moved or declined_again:
+        type = EVENT_OF.get(Status(status), "payment.status.updated")
+        _record(type, payment, user_id=payment.customer.user_id, at=at)
+
+
+def _record(type: str, payment: Payment, *, user_id: str, at: datetime) -> None:
+    history.record(
+        type,
+        subject=history.user(user_id),
+        object=f"payment:{payment.pk}",
+        at=at,
+        data={
+            "status": payment.status,
+            "amount": payment.amount_minor,
+            "currency": payment.currency,
+            "stripe_id": payment.stripe_id,
+            "failure_code": payment.failure_code,
+        },
+    )

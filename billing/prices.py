@@ -1,0 +1,54 @@
+"""The prices at Stripe: one for each plan version, interval, currency and amount, made on demand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billing import gateway
+from billing.models import StripePrice
+from pricing.models import PlanVersion, Quote
+
+INTERVAL = {PlanVersion.Cycle.MONTHLY: "month", PlanVersion.Cycle.YEARLY: "year"}
+
+
+def at_stripe(quote: Quote) -> str:
+    """Return the id of Stripe's price for exactly the quoted amount.
+
+    Two zones may share a currency, so `currency_options` cannot hold them: each amount is a price of its own.
+    Raises StripeUnknown, StripeRefused. May race and be repeated.
+    """
+    lookup_key = lookup_key_of(quote)
+    known = StripePrice.objects.filter(lookup_key=lookup_key).first()
+    if known:
+        return known.stripe_id
+    price = gateway.price_by_lookup_key(lookup_key) or gateway.create_price(_params(quote), lookup_key=lookup_key)
+    kept, _ = StripePrice.objects.get_or_create(
+        lookup_key=lookup_key,
+        defaults={
+            "version": quote.version,
+            "amount_minor": quote.amount_minor,
+            "currency": quote.currency,
+            "stripe_id": price["id"],
+        },
+    )
+    return kept.stripe_id
+
+
+def lookup_key_of(quote: Quote) -> str:
+    """Name the price: `plan:pro-monthly:v1:month:usd:800`, the same on every machine."""
+    version = quote.version
+    interval = INTERVAL.get(PlanVersion.Cycle(version.billing_cycle), "once")
+    return f"plan:{version.plan_id}:v{version.number}:{interval}:{quote.currency}:{quote.amount_minor}"
+
+
+def _params(quote: Quote) -> dict[str, Any]:
+    version = quote.version
+    params: dict[str, Any] = {
+        "currency": quote.currency,
+        "unit_amount": quote.amount_minor,
+        "product_data": {"name": version.plan.name, "metadata": {"plan_id": version.plan_id}},
+        "metadata": {"plan_id": version.plan_id, "version": str(version.number), "zone": quote.zone_code},
+    }
+    if interval := INTERVAL.get(PlanVersion.Cycle(version.billing_cycle)):
+        params["recurring"] = {"interval": interval}
+    return params

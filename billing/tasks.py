@@ -1,0 +1,29 @@
+"""Celery's way in; decides nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from celery import shared_task
+
+from billing import janitor, reconcile, sync
+from events import clock
+
+
+@shared_task(name="billing.look")
+def look(stripe_id: str) -> None:
+    """Look again at one Stripe object."""
+    sync.try_look(stripe_id)
+
+
+@shared_task(name="billing.settle_unknown")
+def settle_unknown() -> None:
+    """Find out what became of what nobody knows."""
+    janitor.settle_unknown(at=clock.now())
+
+
+@shared_task(name="billing.reconcile")
+def compare_books() -> None:
+    """Compare the last day's books, and settle what differs."""
+    since = clock.now() - timedelta(days=1)
+    reconcile.settle(reconcile.compare(since=since), since=since)

@@ -1,0 +1,148 @@
+"""How often one may ask: so many requests in any 60 seconds, counted once for each request.
+
+Who has a good token is counted by name, everybody else by network. The counting is one atomic step in Valkey (DRF's own
+throttle reads and then writes, and lets everybody through at once); while Valkey is away each process counts alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from limits import RateLimitItemPerMinute
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter, RateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from config.api.addresses import network
+from config.api.authentication import Role, principal
+from config.api.permissions import operation
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # It imports this module, by the settings.
+
+WINDOW_SECONDS = 60
+# A check must not wait for a Valkey that is away, and not ask it again with every request.
+VALKEY_SECONDS, AWAY_SECONDS = 0.25, 5.0
+DEFAULT, WEBHOOKS = "default", "webhooks"
+OF_OPERATION = {"POST checkout-sessions": "checkout", "POST refunds": "refunds"}
+CHECKS = {"GET entitlement-check", "POST entitlement-check"}
+WEBHOOK = "POST stripe-webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one request left of a policy: `remaining` of `quota`; the first is forgotten in `reset` seconds."""
+
+    policy: str
+    quota: int
+    allowed: bool
+    remaining: int
+    reset: int
+
+
+class ByPolicy(BaseThrottle):
+    """Counts a request whose token was good, or that needs none."""
+
+    _spent: Spent | None = None
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        """Say whether the request is within its policy. A webhook is judged by its signature first."""
+        if operation(request) == WEBHOOK:
+            return True
+        self._spent = count(request)
+        return self._spent is None or self._spent.allowed
+
+    def wait(self) -> float | None:
+        """Return the seconds until it may be asked again."""
+        return self._spent.reset if self._spent else None
+
+
+def count(request: Request) -> Spent | None:
+    """Count the request, once however often this is called. None when nothing is limited."""
+    raw: Any = request._request
+    if settings.RATE_LIMITED and not hasattr(raw, "spent"):
+        policy = _policy(request)
+        raw.spent = spend(policy, _who(request))
+    found: Spent | None = getattr(raw, "spent", None)
+    return found
+
+
+def refuse_beyond(request: Request) -> Throttled | None:
+    """Count a request that was refused before it was counted; return the refusal when it is one too many."""
+    spent = count(request)
+    return None if spent is None or spent.allowed else Throttled(wait=spent.reset)
+
+
+def spend(policy: str, who: str) -> Spent:
+    """Take one from the quota of `who`, in Valkey or, while that is away, in this process."""
+    global _away_until
+    if time.monotonic() >= _away_until:
+        try:
+            return _spend(_shared(settings.REDIS_URL), policy, who)
+        except StorageError:
+            _away_until = time.monotonic() + AWAY_SECONDS
+    # `cache` would make one storage for each thread that comes first, and the storage drops locks that are still held.
+    with _counting_alone:
+        return _spend(_local(), policy, who)
+
+
+def show(response: HttpResponse, request: HttpRequest) -> None:
+    """Tell the caller his quota (draft-ietf-httpapi-ratelimit-headers-10)."""
+    spent: Spent | None = getattr(request, "spent", None)
+    if spent:
+        response["RateLimit-Policy"] = f'"{spent.policy}";q={spent.quota};w={WINDOW_SECONDS}'
+        response["RateLimit"] = f'"{spent.policy}";r={spent.remaining};t={spent.reset}'
+
+
+def _spend(limiter: RateLimiter, policy: str, who: str) -> Spent:
+    quota = settings.RATE_LIMITS[policy]
+    item = RateLimitItemPerMinute(quota)
+    allowed = limiter.hit(item, policy, who)
+    reset, remaining = limiter.get_window_stats(item, policy, who)
+    seconds = min(WINDOW_SECONDS, max(1, round(reset - time.time())))
+    return Spent(policy, quota, allowed, max(0, remaining) if allowed else 0, seconds)
+
+
+def _policy(request: Request) -> str:
+    asked = operation(request)
+    if asked == WEBHOOK:
+        return WEBHOOKS
+    if asked in CHECKS and principal(request).role is Role.SERVICE:
+        return "service_checks"
+    return OF_OPERATION.get(asked, DEFAULT)
+
+
+def _who(request: Request) -> str:
+    asking = principal(request)
+    return asking.name if asking.is_authenticated else f"from:{network(request._request)}"
+
+
+_away_until = 0.0
+_counting_alone = threading.Lock()
+
+
+@cache
+def _shared(url: str) -> RateLimiter:
+    options: dict[str, Any] = {
+        "socket_timeout": VALKEY_SECONDS,
+        "socket_connect_timeout": VALKEY_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    storage = storage_from_string(url, wrap_exceptions=True, key_prefix=f"{settings.APP_NAME}:limits", **options)
+    return MovingWindowRateLimiter(storage)
+
+
+@cache
+def _local() -> RateLimiter:
+    return MovingWindowRateLimiter(MemoryStorage())

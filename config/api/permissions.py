@@ -1,0 +1,66 @@
+"""May this principal do this, and to whose objects?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from config.api.authentication import Role, Scope, principal
+from config.api.roles import DEEDS, ROLES, Reach, scope_of
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # It imports this module, by the settings.
+
+
+def operation(request: Request) -> str:
+    """Name the operation: the method and the route's name, as in the table of roles."""
+    match = request._request.resolver_match
+    method = "GET" if request.method == "HEAD" else request.method
+    return f"{method} {match.url_name if match else ''}"
+
+
+def reach(request: Request) -> Reach | None:
+    """Return whose objects the principal may touch by this operation, None for nobody's."""
+    asking, asked = principal(request), operation(request)
+    needed = scope_of(asked)
+    if asking.role is Role.SERVICE and needed and not asking.scopes & {needed, Scope.ADMIN}:
+        return None
+    return ROLES.get(asked, {}).get(asking.role)
+
+
+class ByTable(BasePermission):
+    """Let through what the table of roles names. No row, no entry."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Refuse: 401 without a token, 403 with one (DRF decides by `authenticate_header`), 405 what no view does."""
+        if not hasattr(type(view), str(request.method).lower().replace("head", "get")):
+            raise MethodNotAllowed(str(request.method))
+        return reach(request) is not None
+
+
+def may(request: Request, deed: str) -> bool:
+    """Say whether the principal may do what the table names beside the operations."""
+    return principal(request).role in DEEDS[deed]
+
+
+def insist(request: Request, deed: str) -> None:
+    """Raise PermissionDenied when the principal may not do it."""
+    if not may(request, deed):
+        raise PermissionDenied
+
+
+def subject(request: Request, user_id: str) -> str:
+    """Return `user_id` when it is within reach. A foreign user is a 404, the same as an absent one."""
+    if reach(request) is Reach.OWN and user_id != principal(request).user_id:
+        raise Http404
+    return user_id
+
+
+def owner(request: Request) -> str | None:
+    """Return the only user whose objects may be read, None when all may."""
+    return principal(request).user_id if reach(request) is Reach.OWN else None

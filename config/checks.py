@@ -1,0 +1,96 @@
+"""Start-up checks: what must not go to work as it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connection
+
+from config import environment
+from config.api import issuers
+from vault import keyring
+from vault.errors import BadKey
+
+ISSUER_HINT = "JWT_ALGORITHM with JWT_SECRET or AUTH_PUBLIC_KEY, or the issuer's row in JWT_ISSUERS."
+
+
+@register(Tags.security)
+def secrets_are_strong(**_options: Any) -> list[CheckMessage]:
+    """Refuse keys that are missing or short: a guessed key is an open door."""
+    found: list[CheckMessage] = []
+    if len(settings.SECRET_KEY) < 32:
+        found.append(Error("SECRET_KEY has fewer than 32 characters.", id="farebox.E001"))
+    if not settings.STRIPE_API_KEY:
+        found.append(Error("STRIPE_SECRET_KEY is missing.", id="farebox.E005"))
+    if not settings.STRIPE_WEBHOOK_SECRET:
+        found.append(Error("STRIPE_WEBHOOK_SECRET is missing: no event could be believed.", id="farebox.E006"))
+    return found
+
+
+@register(Tags.security)
+def issuers_can_be_believed(**_options: Any) -> list[CheckMessage]:
+    """Refuse an issuer whose key is missing, short, or of another kind than its algorithm's."""
+    try:
+        found = issuers.configured()
+    except (ValueError, AttributeError) as reason:
+        return [Error(f"JWT_ISSUERS cannot be read: {reason}", id="farebox.E011")]
+    return [
+        Error(f"Tokens of issuer {issuer.name!r} cannot be believed: {wrong}.", hint=ISSUER_HINT, id="farebox.E002")
+        for issuer in found
+        for wrong in issuer.wrong()
+    ]
+
+
+@register(Tags.security)
+def nobody_is_believed_by_name(**_options: Any) -> list[CheckMessage]:
+    """Keep 001's bare ids on a developer's machine (requirements.md, ruling 7)."""
+    if settings.AUTH_INSECURE_DEV and not settings.DEBUG:
+        return [Error("AUTH_INSECURE_DEV is on without DEBUG: anybody would be anybody.", id="farebox.E012")]
+    if settings.AUTH_INSECURE_DEV:
+        return [Warning("AUTH_INSECURE_DEV IS ON: ANYBODY IS WHOEVER HE SAYS.", id="farebox.W002")]
+    return []
+
+
+@register(Tags.security)
+def live_money_is_not_debugged(**_options: Any) -> list[CheckMessage]:
+    """Refuse a live Stripe key in DEBUG, or one that is sent elsewhere than to Stripe."""
+    found: list[CheckMessage] = []
+    if settings.STRIPE_LIVE_MODE and settings.DEBUG:
+        found.append(Error("A live Stripe key must not run with DEBUG.", id="farebox.E007"))
+    if settings.STRIPE_LIVE_MODE and settings.STRIPE_API_BASE != "https://api.stripe.com":
+        found.append(Error("A live Stripe key must go to Stripe: unset STRIPE_API_BASE.", id="farebox.E008"))
+    return found
+
+
+@register(Tags.security)
+def sealed_data_has_a_key(**_options: Any) -> list[CheckMessage]:
+    """Refuse to start without a key for what is sealed at rest (ruling 34)."""
+    try:
+        keyring.ring()
+    except BadKey as reason:
+        return [Error(str(reason), id="farebox.E020")]
+    return []
+
+
+@register()
+def names_are_not_doubled(**_options: Any) -> list[CheckMessage]:
+    """Warn of settings that are given under two names."""
+    return [
+        Warning(f"One setting has several names set: {names}.", hint="Keep the first.", id="farebox.W001")
+        for names in environment.doubled(os.environ)
+    ]
+
+
+@register(Tags.database)
+def zones_are_there(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
+    """Refuse to sell without the default zone, when the database may be asked (`check --database default`)."""
+    from pricing.models import Zone
+
+    migrated = databases and Zone._meta.db_table in connection.introspection.table_names()
+    if migrated and not Zone.objects.filter(code="A").exists():
+        return [Error("There is no zone A.", hint="manage.py seed_zones", id="farebox.E009")]
+    return []

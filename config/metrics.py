@@ -1,0 +1,88 @@
+"""Numbers for Prometheus, by the names that the services before used (requirements.md, OB-02)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import prometheus_client as prometheus
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from config.requests import route_of
+
+REQUESTS = prometheus.Counter("http_requests", "HTTP requests answered.", ["method", "route", "code"])
+SECONDS = prometheus.Histogram("http_request_duration_seconds", "Time to answer.", ["method", "route"])
+BELLS_LOST = prometheus.Counter("doorbells_lost", "Bells that could not be rung; the sweeper takes over.")
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+def measure(get_response: Handler) -> Handler:
+    """Count and time every request by its route."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        started = time.perf_counter()
+        response = get_response(request)
+        route, method = route_of(request), request.method or ""
+        REQUESTS.labels(method, route, response.status_code).inc()
+        SECONDS.labels(method, route).observe(time.perf_counter() - started)
+        return response
+
+    return middleware
+
+
+class Books(Collector):
+    """What the database knows, read when Prometheus asks: right across processes and restarts."""
+
+    COUNTS = (
+        ("payment_transactions", "Payments by status and currency.", "billing_payment", ("status", "currency")),
+        ("webhook_events", "Stripe's events by status.", "billing_webhookevent", ("status",)),
+    )
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one family for each table, the failed payments by code, and the age of the oldest waiting event."""
+        with connection.cursor() as cursor:
+            for name, text, table, labels in self.COUNTS:
+                columns = ", ".join(labels)
+                cursor.execute(f"SELECT {columns}, count(*) FROM {table} GROUP BY {columns}")  # noqa: S608 (names are ours)
+                yield self._family(name, text, labels, cursor.fetchall())
+            cursor.execute("SELECT failure_code, count(*) FROM billing_payment WHERE failure_code <> '' GROUP BY 1")
+            yield self._family("payment_errors", "Payments by the reason they failed.", ("code",), cursor.fetchall())
+            cursor.execute(
+                "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)"
+                " FROM billing_webhookevent WHERE status IN ('received', 'retry')"
+            )
+            age = GaugeMetricFamily("webhook_oldest_waiting_seconds", "Age of the oldest event not yet worked on.")
+            age.add_metric([], float(cursor.fetchone()[0]))
+            yield age
+            cursor.execute(
+                "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)"
+                " FROM events_event WHERE seal_number IS NULL"
+            )
+            unsealed = GaugeMetricFamily("history_oldest_unsealed_seconds", "Age of the oldest event without a seal.")
+            unsealed.add_metric([], float(cursor.fetchone()[0]))
+            yield unsealed
+
+    @staticmethod
+    def _family(name: str, text: str, labels: tuple[str, ...], rows: list[tuple[object, ...]]) -> CounterMetricFamily:
+        family = CounterMetricFamily(name, text, labels=labels)
+        for *values, count in rows:
+            family.add_metric([str(value) for value in values], float(str(count)))
+        return family
+
+
+def show(_request: HttpRequest) -> HttpResponse:
+    """Answer Prometheus: all web processes together (PROMETHEUS_MULTIPROC_DIR), and the books."""
+    registry = prometheus.CollectorRegistry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        shown = prometheus.generate_latest(registry)
+    else:
+        shown = prometheus.generate_latest(prometheus.REGISTRY)
+    books = prometheus.CollectorRegistry()
+    books.register(Books())
+    return HttpResponse(shown + prometheus.generate_latest(books), content_type=prometheus.CONTENT_TYPE_LATEST)

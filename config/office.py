@@ -1,0 +1,104 @@
+"""What staff may look at and not touch, and what they change with a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from unfold.admin import ModelAdmin
+from unfold.forms import ActionForm
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from events import context
+
+LONGEST_REASON = 500
+
+
+class ReadOnly(ModelAdmin[Any]):
+    """It changes by what happens, not by hand: staff look."""
+
+    ordering = ("-pk",)
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody deletes."""
+        return False
+
+
+def because(*, required: bool = True) -> forms.CharField:
+    """Make the field that asks why."""
+    words = "Why, for history. Name no person." if required else ""
+    return forms.CharField(
+        label="Why" if required else "",
+        max_length=LONGEST_REASON,
+        required=required,
+        help_text=words,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "Why"}),
+    )
+
+
+class Explained(forms.ModelForm[Any]):
+    """A page that is saved with a reason."""
+
+    why = because()
+
+
+class Asking(forms.Form):
+    """The reason alone, for the page that asks whether to delete."""
+
+    why = because()
+
+
+class ExplainedAction(ActionForm):
+    """What is done with the chosen rows, and why."""
+
+    why = because(required=False)
+
+
+def staff(request: HttpRequest) -> Any:
+    """Let what follows be recorded as done by the one who is logged in, for the reason he gave."""
+    return context.acting(f"staff:{request.user.get_username()}", because=reason(request))
+
+
+def reason(request: HttpRequest) -> str:
+    """Read the reason that was given; empty when there is none."""
+    return request.POST.get("why", "").strip()[:LONGEST_REASON]
+
+
+class Editing(ModelAdmin[Any]):
+    """Staff change it, and say why. Rows are deleted one by one, each with its reason."""
+
+    form = Explained
+    action_form = ExplainedAction
+    delete_confirmation_template = "office/delete.html"
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Ask for the reason wherever something can be saved."""
+        may = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        fields = super().get_fields(request, obj)
+        return (*fields, "why") if may else fields
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Leave out the deleting of many at once."""
+        return {name: found for name, found in super().get_actions(request).items() if name != "delete_selected"}
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Delete nothing without a reason."""
+        if request.method == "POST" and self.has_delete_permission(request) and not reason(request):
+            messages.error(request, "Say why.")
+            return HttpResponseRedirect(request.path)
+        page: HttpResponse = super().delete_view(request, object_id, {**(extra_context or {}), "asking": Asking()})
+        return page

@@ -1,0 +1,31 @@
+"""Every URL in one screen."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from billing import views as billing
+from config import health, metrics, pages, staff_pages
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("api/v1/", include("pricing.urls")),
+    path("api/v1/", include("entitlements.urls")),
+    path("api/v1/", include("billing.urls")),
+    path("api/v1/", include("events.urls")),
+    # The path of 003 for the same handler; the schema names the first one only.
+    path("payments/webhook", billing.StripeWebhook.as_view(schema=None), name="stripe-webhook"),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("admin/second-factor", staff_pages.second_factor_page, name="second-factor"),
+    path("admin/", admin.site.urls),
+    path("health", health.health),
+    path("healthz", health.healthz),
+    path("livez", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", metrics.show),
+]
+
+handler400 = "config.errors.bad_request"
+handler404 = "config.errors.page_not_found"
+handler500 = "config.errors.server_error"

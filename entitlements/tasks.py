@@ -1,0 +1,14 @@
+"""Celery's way in. It decides nothing."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from entitlements import grants
+from events import clock
+
+
+@shared_task(name="entitlements.expire")
+def expire() -> None:
+    """Write down what has ended. May be repeated."""
+    grants.expire_all_due(at=clock.now())

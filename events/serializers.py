@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from config.api import fields
+from config.api.strict import Strict
+from events.models import Event
+
+
+class EventSerializer(serializers.ModelSerializer[Event]):
+    class Meta:
+        model = Event
+        fields = (
+            "id",
+            "type",
+            "subject",
+            "sequence",
+            "object",
+            "actor",
+            "request_id",
+            "data",
+            "at",
+            "created_at",
+        )
+
+
+class EventQuery(Strict):
+    """What the list of history takes beside a page's position."""
+
+    subject = fields.Text(required=False, max_length=300, help_text="Such as user:42.")
+    object = fields.Text(required=False, max_length=300, help_text="Such as payment:<id>.")
+    type = fields.Text(required=False, max_length=100, help_text="Such as payment.succeeded.")

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from events import views
+
+urlpatterns = [path("events", views.Events.as_view(), name="events")]

@@ -1,0 +1,222 @@
+"""The door for Stripe's events: what is verified is stored, the rest never was."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from billing import leases, sync, webhooks
+from billing.errors import LeaseLost
+from billing.models import WebhookEvent
+from events import clock
+from tests.buyer import Buyer
+from tests.stripe_side import StripeSide
+
+EVENT = {
+    "id": "evt_1",
+    "object": "event",
+    "type": "customer.discount.created",
+    "created": 1_790_000_000,
+    "livemode": False,
+    "data": {"object": {"id": "di_1", "object": "discount"}},
+}
+
+
+def body(**changes: object) -> bytes:
+    return json.dumps({**EVENT, **changes}).encode()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/webhooks/stripe", "/payments/webhook"])
+def test_both_urls_of_the_source_documents_lead_to_one_door(books: None, stripe_side: StripeSide, path: str) -> None:
+    """WH-01, ruling 11."""
+    signature = stripe_side.sign(body())
+
+    answer = Client().post(path, body(), content_type="application/json", headers={"Stripe-Signature": signature})
+
+    assert (answer.status_code, answer.json()) == (200, {"received": True, "duplicate": False})
+    assert WebhookEvent.objects.get().stripe_id == "evt_1"
+
+
+def test_an_unknown_type_is_kept_and_ignored(books: None, stripe_side: StripeSide) -> None:
+    """WH-04: stored for audit, worked on never."""
+    stripe_side.send(body())
+
+    assert WebhookEvent.objects.get().status == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("signature", "why"),
+    [
+        ("", "absent"),
+        ("t=1,v1=00", "forged and old"),
+        ("v1=00", "no time"),
+        ("nonsense", "unreadable"),
+        ("t=abc,v1=00", "no number"),
+    ],
+)
+def test_a_forged_signature_stores_nothing(books: None, stripe_side: StripeSide, signature: str, why: str) -> None:
+    """WH-02, WH-07: 400 with a problem, and no row."""
+    answer = stripe_side.send(body(), signature=signature)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_signature"), why
+    assert not WebhookEvent.objects.exists()
+
+
+def test_an_old_timestamp_is_refused(books: None, stripe_side: StripeSide) -> None:
+    """A recorded delivery cannot be played again after 300 s."""
+    answer = stripe_side.send(body(), at=time.time() - 400)
+
+    assert answer.status_code == 400
+    assert not WebhookEvent.objects.exists()
+
+
+def test_a_changed_body_is_refused(books: None, stripe_side: StripeSide) -> None:
+    """WH-07: a modified payload."""
+    answer = stripe_side.send(body(livemode=True), signature=stripe_side.sign(body()))
+
+    assert answer.status_code == 400
+    assert not WebhookEvent.objects.exists()
+
+
+def test_another_secret_is_refused(books: None, stripe_side: StripeSide) -> None:
+    """WH-07: the wrong secret."""
+    answer = stripe_side.send(body(), signature=stripe_side.sign(body(), secret="whsec_other"))
+
+    assert answer.status_code == 400
+
+
+def test_a_large_body_is_refused_before_it_is_read(books: None, stripe_side: StripeSide) -> None:
+    """1 MB: 413."""
+    large = body(padding="x" * 1_000_000)
+
+    answer = stripe_side.send(large)
+
+    assert answer.status_code == 413
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert not WebhookEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"not json",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        body(id=None),
+        body(id="e" * 256),
+        body(type=7),
+        body(created="yesterday"),
+        body(created=10**30),
+        body(data={}),
+        body(data={"object": 5}),
+        body(id="evt\x00"),
+    ],
+)
+def test_a_signed_body_that_is_no_event_is_refused(books: None, stripe_side: StripeSide, broken: bytes) -> None:
+    """A 4xx that says so, never a 500, and nothing stored."""
+    try:
+        signature = stripe_side.sign(broken)
+    finally:
+        answer = stripe_side.send(broken, signature=signature)
+
+    assert answer.status_code == 400
+    assert not WebhookEvent.objects.exists()
+
+
+def test_eight_deliveries_at_once_store_one_event(books: None, stripe_side: StripeSide) -> None:
+    """WH-04: the unique constraint decides, and all eight are answered 200."""
+
+    def send(_: int) -> tuple[int, bool]:
+        answer = stripe_side.send(body())
+        connection.close()
+        return answer.status_code, answer.json()["duplicate"]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+
+    assert sorted(answers) == [(200, False)] + [(200, True)] * 7
+    assert WebhookEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("type", "field", "looked_at"),
+    [
+        ("payment_intent.succeeded", "id", "pi_1"),
+        ("payment_intent.payment_failed", "id", "pi_1"),
+        ("customer.subscription.created", "id", "sub_1"),
+        ("customer.subscription.updated", "id", "sub_1"),
+        ("customer.subscription.deleted", "id", "sub_1"),
+        ("invoice.paid", "id", "in_1"),
+        ("invoice.payment_failed", "id", "in_1"),
+        ("charge.refunded", "payment_intent", "pi_1"),
+        ("refund.updated", "payment_intent", "pi_1"),
+        ("checkout.session.completed", "id", "cs_1"),
+        ("checkout.session.expired", "id", "cs_1"),
+    ],
+)
+def test_every_type_names_what_is_looked_at_again(type: str, field: str, looked_at: str) -> None:
+    """WH-03, WH-05."""
+    assert webhooks.looks_at(type, {field: looked_at}) == looked_at
+
+
+def test_one_look_serves_many_events(buyer: Buyer) -> None:
+    """However many events asked, one fetch of the object answers them all."""
+    checkout = buyer.order()
+    buyer.stripe.pay(str(checkout.stripe_id))
+    buyer.stripe.deliver(work=False)
+    intent = buyer.stripe.get("payment_intents")["data"][0]["id"]
+    assert len(webhooks.waiting(intent, at=clock.now())) >= 2
+
+    sync.look(intent)
+
+    assert not webhooks.waiting(intent, at=clock.now())
+    assert len(buyer.stripe.requests("GET", f"/v1/payment_intents/{intent}")) == 1
+
+
+def test_a_holder_of_the_lease_is_not_disturbed_and_serves_who_comes_meanwhile(buyer: Buyer) -> None:
+    """Two looks at one object never run side by side."""
+    checkout = buyer.order()
+    held = leases.take(str(checkout.stripe_id))
+    assert held
+
+    assert not sync.look(str(checkout.stripe_id))
+
+    leases.release(held)
+    assert sync.look(str(checkout.stripe_id))
+
+
+def test_who_lost_the_lease_writes_nothing(buyer: Buyer) -> None:
+    """A fence: a slow looker whose time is over finds that somebody else has it."""
+    checkout = buyer.order()
+    slow = leases.take(str(checkout.stripe_id))
+    assert slow
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE billing_lease SET held_until = clock_timestamp()")
+    assert leases.take(str(checkout.stripe_id))
+
+    with pytest.raises(LeaseLost), transaction.atomic():
+        leases.require(slow)
+
+
+def test_a_lease_is_never_waited_for(buyer: Buyer) -> None:
+    """Whoever holds the row inside his transaction, even standing still, keeps no sweep waiting."""
+    checkout = buyer.order()
+    held = leases.take(str(checkout.stripe_id))
+    assert held
+    leases.release(held)
+
+    def ask() -> leases.Held | None:
+        try:
+            return leases.take(str(checkout.stripe_id))
+        finally:
+            connection.close()
+
+    with transaction.atomic(), ThreadPoolExecutor(1) as pool:
+        leases.require(held)
+        assert pool.submit(ask).result(timeout=5) is None

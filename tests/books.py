@@ -1,0 +1,39 @@
+"""The tables that tests write with real commits."""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.db import connection, transaction
+
+OURS = ("events", "keys", "entitlements", "billing")
+MIRROR = (
+    "Customer",
+    "Product",
+    "Price",
+    "PaymentMethod",
+    "PaymentIntent",
+    "Charge",
+    "Refund",
+    "Subscription",
+    "Invoice",
+)
+
+
+def empty() -> None:
+    """Empty what a purchase writes. Plans and zones stay as seeded; TRUNCATE passes the row triggers by."""
+    models = [model for app in OURS for model in apps.get_app_config(app).get_models()]
+    models += [apps.get_model("djstripe", name) for name in (*MIRROR, "Session", "SubscriptionItem")]
+    models += [apps.get_model("pricing", name) for name in ("Quote", "ZoneImport")]
+    tables = ", ".join(f'"{model._meta.db_table}"' for model in models)
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {tables} CASCADE")
+
+
+def forget_plan(plan_id: str) -> None:
+    """Remove a plan that a test sold: the triggers that keep sold versions are off for that moment."""
+    versions = "SELECT id FROM pricing_planversion WHERE plan_id = %s"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(f"DELETE FROM pricing_planfeature WHERE version_id IN ({versions})", [plan_id])
+        cursor.execute("DELETE FROM pricing_planversion WHERE plan_id = %s", [plan_id])
+        cursor.execute("DELETE FROM pricing_plan WHERE id = %s", [plan_id])

@@ -1,0 +1,212 @@
+"""Any interleaving of n equal and m different requests under one key makes one thing, or says why not."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import pytest
+from django.db import connection, models
+from django.test import Client
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from billing import approvals, idempotency
+from billing.models import Checkout, Payment, Refund, RefundApproval
+from config.api.roles import ROLES
+from pricing.imported import ZoneImport
+from pricing.models import Country, Quote
+from tests.api import api, places
+from tests.buyer import Buyer
+from tests.shown import Shown
+
+V1 = "/api/v1"
+URLS = {"success_url": "http://localhost:3000/done", "cancel_url": "http://localhost:3000/back"}
+KEYS = count(1)
+TALLY: Counter[str] = Counter()
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Making:
+    """A POST that makes something: where, by whom, with which bodies, and the rows that its keys leave."""
+
+    path: str
+    role: str
+    bodies: Callable[[], list[Body]]
+    model: type[models.Model]
+    status: int = 201
+
+
+def refund_bodies() -> list[Body]:
+    payment = str(Payment.objects.values_list("pk", flat=True)[0])
+    return [{"payment_id": payment, "amount": amount, "reason": "duplicate"} for amount in (1, 2, 3)]
+
+
+def zone_bodies() -> list[Body]:
+    return [{"rows": [{"iso_code": "IN", "country": "India", "zone": "C", "reason": f"r{n}"}]} for n in range(3)]
+
+
+MAKING = {
+    "POST quotes": Making(
+        "quotes",
+        "user",
+        lambda: [{"plan_id": "premium-plan", "country_code": country} for country in ("IN", "DE", "ET")],
+        Quote,
+    ),
+    "POST checkout-sessions": Making(
+        "checkout-sessions",
+        "user",
+        lambda: [{"plan_id": "premium-plan", "country_code": country, **URLS} for country in ("IN", "DE", "ET")],
+        Checkout,
+    ),
+    "POST refunds": Making("refunds", "admin", refund_bodies, Refund),
+    "POST refund-approvals": Making("refund-approvals", "admin", refund_bodies, RefundApproval),
+    "POST pricing-zones-bulk": Making("pricing-zones/bulk", "admin", zone_bodies, ZoneImport, 200),
+}
+# What makes nothing of its own: a question, a decision that the row takes once, and Stripe's events by their ids.
+NOT_MAKING = {
+    "POST entitlement-check",
+    "POST refund-approval-approve",
+    "POST refund-approval-decline",
+    "POST stripe-webhook",
+}
+
+
+@pytest.fixture
+def paid(buyer: Buyer) -> Iterator[Buyer]:
+    """A buyer who has paid; India is put back as the seeds have it."""
+    buyer.buy()
+    india = Country.objects.filter(iso_code="IN").values().get()
+    yield buyer
+    Country.objects.filter(iso_code="IN").update(**india)
+
+
+def ask(making: Making, body: Body, key: str, who: str = "anna") -> Any:
+    return api(who, making.role).post(
+        f"{V1}/{making.path}", body, content_type="application/json", headers={"Idempotency-Key": key}
+    )
+
+
+def all_at_once(making: Making, bodies: list[Body], order: list[int], key: str) -> list[Any]:
+    """Send one request for each number in `order`, from as many threads, through one gate."""
+    gate = threading.Barrier(len(order))
+
+    def one(number: int) -> Any:
+        gate.wait()
+        try:
+            return ask(making, bodies[number], key)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(order)) as pool:
+        return list(pool.map(one, order))
+
+
+def made_with_a_key(making: Making) -> int:
+    return making.model._default_manager.exclude(idempotency_key=None).count()
+
+
+def test_every_post_that_makes_something_is_here() -> None:
+    """A new POST is either raced below, or said to make nothing."""
+    assert {row for row in ROLES if row.startswith("POST ")} == set(MAKING) | NOT_MAKING
+
+
+@pytest.mark.parametrize("operation", MAKING)
+def test_any_interleaving_under_one_key_makes_one(paid: Buyer, operation: str) -> None:
+    """One body wins; its equals get the same thing or are asked to wait, the others are told that the key is taken."""
+    making = MAKING[operation]
+    bodies = making.bodies()
+
+    @settings(max_examples=20, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(order=st.lists(st.integers(0, 2), min_size=2, max_size=8))
+    def holds(order: list[int]) -> None:
+        key, before = f"k-{next(KEYS)}", made_with_a_key(making)
+        answers = all_at_once(making, bodies, order, key)
+        won = {number for number, answer in zip(order, answers, strict=True) if answer.status_code == making.status}
+        first = [a for a in answers if a.status_code == making.status and "Idempotent-Replayed" not in a.headers]
+
+        assert {answer.status_code for answer in answers} <= {making.status, 409, 422}
+        assert made_with_a_key(making) - before == 1
+        assert len(won) == 1
+        assert len(first) == 1
+        for number, answer in zip(order, answers, strict=True):
+            assert (answer.status_code == 422) == (number not in won)
+            if answer.status_code == 409:
+                assert int(answer.headers["Retry-After"]) > 0
+        again = ask(making, bodies[won.pop()], key)
+        assert (again.status_code, again.headers["Idempotent-Replayed"]) == (making.status, "true")
+        assert again.json().get("id") == first[0].json().get("id")
+        TALLY.update(["interleavings", *(str(answer.status_code) for answer in answers)])
+
+    holds()
+
+
+def test_the_interleavings_are_counted(shown: Shown) -> None:
+    """Runs after them."""
+    told = ", ".join(f"{TALLY[code]} x {code}" for code in sorted(set(TALLY) - {"interleavings"}))
+    shown(f"{TALLY['interleavings']} interleavings under one key of {len(MAKING)} operations: one made each; {told}")
+
+
+@pytest.mark.parametrize("operation", MAKING)
+def test_a_key_belongs_to_a_principal(paid: Buyer, operation: str) -> None:
+    """The key of one is not the key of another: neither gets, nor learns of, what the other made."""
+    making = MAKING[operation]
+    bodies = making.bodies()
+
+    mine, other = ask(making, bodies[0], "shared"), ask(making, bodies[1], "shared", who="ben")
+
+    assert [mine.status_code, other.status_code] == [making.status] * 2
+    assert "Idempotent-Replayed" not in other.headers
+    assert made_with_a_key(making) == 2
+
+
+def test_nobody_has_no_key(paid: Buyer) -> None:
+    """Everybody without a token is one principal: a key there would bring what a stranger made."""
+    answer = Client().post(
+        f"{V1}/quotes",
+        {"plan_id": "free"},
+        content_type="application/json",
+        headers={"Idempotency-Key": "k-1"},
+    )
+
+    assert answer.status_code == 400
+    assert places(answer) == ["Idempotency-Key"]
+
+
+@contextmanager
+def without(model: type[models.Model], name: str) -> Iterator[None]:
+    """Take a unique constraint away, and put it back when the rows of the test are gone."""
+    found = next(one for one in model._meta.constraints if one.name == name)
+    with connection.schema_editor() as editor:
+        editor.remove_constraint(model, found)
+    try:
+        yield
+    finally:
+        model._default_manager.all().delete()
+        with connection.schema_editor() as editor:
+            editor.add_constraint(model, found)
+
+
+def test_without_the_constraint_one_key_makes_two(paid: Buyer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin: it is the unique constraint that decides the race, not the look before it."""
+    making, gate = MAKING["POST refund-approvals"], threading.Barrier(2)
+    looked = idempotency.earlier
+
+    def look_together(*words: Any) -> Any:
+        found = looked(*words)
+        gate.wait()
+        return found
+
+    monkeypatch.setattr(approvals.idempotency, "earlier", look_together)
+
+    with without(RefundApproval, "one_approval_per_key"):
+        all_at_once(making, making.bodies(), [0, 0], "twin")
+
+        assert made_with_a_key(making) == 2

@@ -1,0 +1,46 @@
+"""Staff see every grant, find it by user, and change nothing."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from entitlements import grants
+from entitlements.models import Entitlement
+from tests.entitlements.conftest import DAY, SUBSCRIPTION, T0, a_version
+from tests.staff import log_in
+
+URL = "/admin/entitlements/entitlement/"
+
+
+@pytest.fixture
+def staff(db: None) -> Client:
+    client = Client()
+    log_in(client, get_user_model().objects.create_superuser("staff"))
+    for user in ("ann", "bob"):
+        grants.grant(user, a_version(), source=SUBSCRIPTION, starts_at=T0, ends_at=T0 + DAY, at=T0)
+    return client
+
+
+def test_staff_find_the_grants_of_one_user(staff: Client) -> None:
+    """AD-01."""
+    response = staff.get(URL, {"q": "ann", "status": "active", "source_type": "subscription"})
+
+    found = response.context["cl"].queryset
+    assert response.status_code == 200
+    assert {row.user_id for row in found} == {"ann"}
+    assert len(found) == 4
+
+
+def test_staff_read_a_grant_and_cannot_change_it(staff: Client) -> None:
+    row = Entitlement.objects.filter(user_id="ann").first()
+    assert row
+    page = f"{URL}{row.pk}/change/"
+
+    seen = staff.get(page)
+    answers = [staff.post(page, {"user_id": "eve"}), staff.get(f"{URL}add/"), staff.post(f"{URL}{row.pk}/delete/")]
+
+    assert seen.status_code == 200
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert Entitlement.objects.get(pk=row.pk).user_id == "ann"

@@ -1,0 +1,211 @@
+"""When several grants give one feature (design.md, When several grants overlap)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entitlements.decisions import Decision, decide
+from entitlements.spans import Grant
+from pricing.models import Feature
+from tests.entitlements.conftest import DAY, T0, a_grant
+
+EXPORT = Feature(code="export", kind="boolean")
+CALLS = Feature(code="calls", kind="metered", consumable=True)
+SEATS = Feature(code="seats", kind="metered", consumable=False)
+NOW = T0 + DAY
+
+
+def level(merge: str) -> Feature:
+    return Feature(code="level", kind="static", merge=merge)
+
+
+def answer(feature: Feature, *grants: Grant, requested: int = 1) -> Decision:
+    return decide("ann", feature.code, feature, grants, at=NOW, requested=requested)
+
+
+def test_one_effective_grant_is_enough_for_a_boolean() -> None:
+    ended = a_grant(ends_at=T0)
+    revoked = a_grant(status="revoked")
+    running = a_grant(source_id="runs")
+
+    found = answer(EXPORT, ended, revoked, running)
+
+    assert (found.allowed, found.reason_code, found.source and found.source.id) == (True, "granted", "runs")
+
+
+def test_a_boolean_is_dated_by_the_grant_that_lasts_longest() -> None:
+    """Else a buyer for life would be told that his access ends with his subscription."""
+    monthly = a_grant(granted_at=T0 + DAY)
+    for_life = a_grant(source_type="one_time", ends_at=None)
+
+    found = answer(EXPORT, monthly, for_life)
+
+    assert (found.expires_at, found.source and found.source.type) == (None, "one_time")
+
+
+def test_access_is_in_grace_only_when_nothing_paid_is_left() -> None:
+    late = a_grant(ends_at=T0, grace_until=T0 + 9 * DAY)
+    paid = a_grant(ends_at=T0 + 2 * DAY)
+
+    alone, both = answer(EXPORT, late), answer(EXPORT, late, paid)
+
+    assert (alone.reason_code, alone.in_grace, alone.grace_until) == ("in_grace", True, T0 + 9 * DAY)
+    assert (both.reason_code, both.in_grace, both.expires_at) == ("granted", False, T0 + 2 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("merge", "values", "merged"),
+    [
+        ("max", [3, 10, 7], 10),
+        ("min", [3, 10, 7], 3),
+        ("max", ["a", "b"], "b"),
+        ("max", [None, 2], 2),
+        ("max", [None, None], None),
+        ("union", [["de", "en"], ["en", "fr"], "it"], ["de", "en", "fr", "it"]),
+        ("union", [[10, 9], [1]], [1, 9, 10]),
+        ("union", [None, None], []),
+    ],
+)
+def test_static_values_meet_by_the_rule_of_the_feature(merge: str, values: list[Any], merged: Any) -> None:
+    grants = [a_grant(value=value) for value in values]
+
+    found = answer(level(merge), *grants)
+
+    assert (found.allowed, found.value) == (True, merged)
+
+
+def test_newest_takes_the_value_that_was_granted_last() -> None:
+    old, new = a_grant(value="old"), a_grant(value="new", granted_at=T0 + DAY, source_type="trial")
+
+    found = answer(level("newest"), old, new)
+
+    assert (found.value, found.reason_code) == ("new", "trial")
+
+
+def test_equal_values_are_told_apart_by_source_then_age_then_id() -> None:
+    same: list[Grant] = [a_grant(value=1, source_type=kind) for kind in ("trial", "promotion", "family")]
+    old, new = a_grant(value=1, source_id="old"), a_grant(value=1, source_id="new", granted_at=T0 + DAY)
+    twin = replace(new, source_id="twin", id=a_grant().id)
+
+    winners = [
+        answer(level("max"), *grants).source
+        for grants in (same[:1], same[:2], same, [*same, old], [*same, old, new], [*same, old, twin, new])
+    ]
+
+    types = [winner and winner.type for winner in winners]
+    ids = [winner and winner.id for winner in winners]
+    assert types == ["trial", "promotion", "family", "subscription", "subscription", "subscription"]
+    assert ids[3:] == ["old", "new", "new"]
+
+
+def test_pools_of_what_is_used_up_add() -> None:
+    found = answer(CALLS, a_grant(limit=100), a_grant(limit=20), requested=120)
+
+    assert (found.allowed, found.limit, found.remaining, found.reason_code) == (True, 120, 120, "within_limit")
+
+
+def test_of_what_is_only_counted_the_largest_pool_holds() -> None:
+    found = answer(SEATS, a_grant(limit=3), a_grant(limit=5, source_id="large"), requested=6)
+
+    assert (found.allowed, found.limit, found.reason_code) == (False, 5, "limit_reached")
+    assert found.source
+    assert found.source.id == "large"
+
+
+@pytest.mark.parametrize("feature", [CALLS, SEATS])
+def test_any_unlimited_pool_wins(feature: Feature) -> None:
+    found = answer(feature, a_grant(limit=1), a_grant(limit=None), requested=10**12)
+
+    assert (found.allowed, found.unlimited, found.limit, found.remaining) == (True, True, None, None)
+    assert found.reason_code == "unlimited"
+
+
+def test_a_limit_of_zero_is_granted_with_nothing_included() -> None:
+    hard, soft = a_grant(limit=0), a_grant(limit=0, soft=True)
+
+    found = [answer(CALLS, hard), answer(CALLS, hard, requested=0), answer(CALLS, soft)]
+
+    assert [(one.allowed, one.reason_code) for one in found] == [
+        (False, "limit_reached"),
+        (True, "within_limit"),
+        (True, "soft_limit_exceeded"),
+    ]
+
+
+def test_the_pool_that_ends_first_pays_first() -> None:
+    """Nearest expiry, nearest reset, free before paid, personal before family."""
+    family = a_grant(limit=1, source_id="family", ends_at=None, source_type="family")
+    personal = replace(family, source_id="personal", source_type="one_time", id=a_grant().id)
+    free = replace(family, source_id="free", source_type="manual", id=a_grant().id)
+    monthly = replace(family, source_id="monthly", period="month", id=a_grant().id)
+    soon = a_grant(limit=1, source_id="soon")
+    pools = [family, personal, free, monthly, soon]
+
+    order = [found.id for end in range(1, 6) if (found := answer(CALLS, *pools[:end]).source)]
+
+    assert order == ["family", "personal", "free", "monthly", "soon"]
+
+
+def test_with_no_access_the_reason_is_what_can_be_mended_then_what_comes_then_what_ended_last() -> None:
+    old = a_grant(ends_at=T0 + DAY - DAY / 2)
+    canceled = a_grant(ends_at=T0 + DAY / 4, status="canceled")
+    coming = a_grant(starts_at=T0 + 2 * DAY)
+    held = a_grant(status="suspended", reason="dispute")
+    revoked = a_grant(status="revoked", status_at=T0 + DAY * 0.9)
+
+    reasons = [
+        answer(EXPORT, *grants).reason_code
+        for grants in ([canceled], [canceled, old], [canceled, old, revoked], [old, coming], [old, coming, held])
+    ]
+
+    assert reasons == ["canceled", "expired", "revoked", "not_started", "suspended_dispute"]
+
+
+VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("abc", max_size=2) | st.lists(st.integers(0, 3))
+MOMENTS = st.integers(-3, 3).map(lambda days: T0 + days * DAY)
+GRANTS = st.builds(
+    lambda start, length, grace, **said: a_grant(
+        starts_at=start,
+        ends_at=None if length is None else start + length * DAY,
+        grace_until=None if length is None or grace is None else start + (length + grace) * DAY,
+        **said,
+    ),
+    start=MOMENTS,
+    length=st.none() | st.integers(0, 4),
+    grace=st.none() | st.integers(0, 2),
+    status=st.sampled_from(["active", "suspended", "expired", "canceled", "revoked"]),
+    status_at=MOMENTS,
+    reason=st.sampled_from(["", "past_due", "dispute"]),
+    granted_at=MOMENTS,
+    source_type=st.sampled_from(["subscription", "one_time", "trial", "promotion", "manual", "family"]),
+    limit=st.none() | st.integers(0, 3),
+    period=st.sampled_from(["", "day", "month", "never"]),
+    soft=st.booleans(),
+    value=VALUES,
+)
+FEATURES = st.sampled_from([EXPORT, CALLS, SEATS, *(level(merge) for merge in ("max", "min", "union", "newest"))])
+
+
+@given(feature=FEATURES, grants=st.lists(GRANTS, max_size=5), data=st.data(), requested=st.integers(0, 4))
+def test_the_answer_never_depends_on_the_order_of_rows(
+    feature: Feature, grants: list[Grant], data: st.DataObject, requested: int
+) -> None:
+    shuffled = data.draw(st.permutations(grants))
+
+    first, second = answer(feature, *grants, requested=requested), answer(feature, *shuffled, requested=requested)
+
+    assert repr(first) == repr(second)
+
+
+@given(feature=FEATURES, grants=st.lists(GRANTS, max_size=4), more=GRANTS)
+def test_one_more_grant_never_takes_access_away(feature: Feature, grants: list[Grant], more: Grant) -> None:
+    before = answer(feature, *grants)
+
+    after = answer(feature, *grants, more)
+
+    assert after.allowed or not before.allowed
