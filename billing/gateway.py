@@ -52,36 +52,36 @@ def key(kind: str, id: UUID | str, action: str, attempt: int = 1) -> str:
 def create_customer(*, id: UUID, user_id: str) -> Object:
     """Make Stripe's customer for ours."""
     params: Any = {"metadata": {"customer_id": str(id), "user_id": user_id}}
-    return _post(lambda options: client().v1.customers.create(params, options), key("customer", id, "create"))
+    return post(lambda options: client().v1.customers.create(params, options), key("customer", id, "create"))
 
 
 def price_by_lookup_key(lookup_key: str) -> Object | None:
     """Find a price that was made before."""
-    found = _ask(lambda: client().v1.prices.list({"lookup_keys": [lookup_key], "limit": 1}))
+    found = ask(lambda: client().v1.prices.list({"lookup_keys": [lookup_key], "limit": 1}))
     return next(iter(found["data"]), None)
 
 
 def create_price(params: Any, *, lookup_key: str) -> Object:
     """Make a price, and its product with it."""
     sent: Any = {**params, "lookup_key": lookup_key}
-    return _post(lambda options: client().v1.prices.create(sent, options), key("price", lookup_key, "create"))
+    return post(lambda options: client().v1.prices.create(sent, options), key("price", lookup_key, "create"))
 
 
 def open_checkout(params: Any, *, id: UUID, attempt: int) -> Object:
     """Open a session on Stripe's hosted page."""
-    return _post(
+    return post(
         lambda options: client().v1.checkout.sessions.create(params, options), key("checkout", id, "open", attempt)
     )
 
 
 def expire_checkout(stripe_id: str) -> Object:
     """Close a session that nobody shall pay any more. Raises StripeRefused when it is not open."""
-    return _ask(lambda: client().v1.checkout.sessions.expire(stripe_id))
+    return ask(lambda: client().v1.checkout.sessions.expire(stripe_id))
 
 
 def checkouts_of(stripe_customer: str) -> Iterator[Object]:
     """List the sessions of a customer, newest first."""
-    return _pages(lambda page: client().v1.checkout.sessions.list(page | {"customer": stripe_customer}))
+    return pages(lambda page: client().v1.checkout.sessions.list(page | {"customer": stripe_customer}))
 
 
 def create_refund(*, intent: str, amount_minor: int, reason: str, id: UUID, attempt: int) -> Object:
@@ -89,14 +89,14 @@ def create_refund(*, intent: str, amount_minor: int, reason: str, id: UUID, atte
     params: Any = {"payment_intent": intent, "amount": amount_minor, "metadata": {"refund_id": str(id)}}
     if reason:
         params["reason"] = reason
-    return _post(lambda options: client().v1.refunds.create(params, options), key("refund", id, "create", attempt))
+    return post(lambda options: client().v1.refunds.create(params, options), key("refund", id, "create", attempt))
 
 
 def cancel_subscription(stripe_id: str, *, now: bool) -> Object:
     """End a subscription now, or with the period that runs. Repeating it changes nothing."""
     if now:
-        return _ask(lambda: client().v1.subscriptions.cancel(stripe_id))
-    return _ask(lambda: client().v1.subscriptions.update(stripe_id, {"cancel_at_period_end": True}))
+        return ask(lambda: client().v1.subscriptions.cancel(stripe_id))
+    return ask(lambda: client().v1.subscriptions.update(stripe_id, {"cancel_at_period_end": True}))
 
 
 def fetch(stripe_id: str) -> Object | None:
@@ -110,7 +110,7 @@ def fetch(stripe_id: str) -> Object | None:
     }
     service: Any = services[prefix]
     try:
-        return _ask(lambda: service.retrieve(stripe_id, {"expand": EXPAND[prefix]}))
+        return ask(lambda: service.retrieve(stripe_id, {"expand": EXPAND[prefix]}))
     except StripeRefused as refusal:
         if refusal.stripe_code == "resource_missing":
             return None
@@ -133,7 +133,7 @@ def our_id(found: Object, name: str) -> UUID | None:
 def invoice_of(intent: str) -> str | None:
     """Find the invoice that a payment intent pays (an intent does not name it since 2025-03-31.basil)."""
     params: Any = {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
-    found = _ask(lambda: client().v1.invoice_payments.list(params))
+    found = ask(lambda: client().v1.invoice_payments.list(params))
     return next((payment["invoice"] for payment in found["data"]), None)
 
 
@@ -145,7 +145,7 @@ def listed(kind: str, *, since: int) -> Iterator[Object]:
         "refunds": client().v1.refunds,
     }
     extra = {"status": "all"} if kind == "subscriptions" else {}
-    return _pages(lambda page: services[kind].list({"created": {"gte": since}, **extra, **page}))
+    return pages(lambda page: services[kind].list({"created": {"gte": since}, **extra, **page}))
 
 
 def verify(body: bytes, signature: str) -> None:
@@ -162,21 +162,24 @@ def verify(body: bytes, signature: str) -> None:
         raise BadSignature(str(reason)) from None
 
 
-def _post(call: Callable[[Any], Any], idempotency_key: str) -> Object:
-    return _ask(lambda: call({"idempotency_key": idempotency_key}))
+def post(call: Callable[[Any], Any], idempotency_key: str) -> Object:
+    """Make something at Stripe under a key of ours. Raises as `ask` does."""
+    return ask(lambda: call({"idempotency_key": idempotency_key}))
 
 
-def _pages(call: Callable[[Any], Any]) -> Iterator[Object]:
+def pages(call: Callable[[Any], Any]) -> Iterator[Object]:
+    """Walk a list of Stripe's to its end. Raises as `ask` does."""
     cursor: Object = {}
     while True:
-        found = _ask(lambda cursor=cursor: call({"limit": 100, **cursor}))  # type: ignore[misc]
+        found = ask(lambda cursor=cursor: call({"limit": 100, **cursor}))  # type: ignore[misc]
         yield from found["data"]
         if not found["has_more"]:
             return
         cursor = {"starting_after": found["data"][-1]["id"]}
 
 
-def _ask(call: Callable[[], Any]) -> Object:
+def ask(call: Callable[[], Any]) -> Object:
+    """Call Stripe. Raises StripeRefused, StripeUnknown, and RuntimeError inside a transaction."""
     if connection.in_atomic_block:
         raise RuntimeError("Stripe must not be asked with a transaction open: it may take seconds to answer.")
     try:

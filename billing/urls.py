@@ -1,22 +1,22 @@
 from django.urls import path
 
-from billing import approval_views, views
+from billing.views import approvals, checkouts, payments, refunds, subscriptions, webhooks
 from config.api import paths as paths
 
 urlpatterns = [
-    path("checkout-sessions", views.CheckoutSessions.as_view(), name="checkout-sessions"),
-    path("checkout-sessions/<uuid:id>", views.CheckoutSession.as_view(), name="checkout-session"),
-    path("payments", views.Payments.as_view(), name="payments"),
-    path("payments/<uuid:id>", views.OnePayment.as_view(), name="payment"),
-    path("payments/<uuid:id>/refunds", views.PaymentRefunds.as_view(), name="payment-refunds"),
-    path("users/<user:user_id>/payments", views.UserPayments.as_view(), name="user-payments"),
-    path("users/<user:user_id>/subscriptions", views.UserSubscriptions.as_view(), name="user-subscriptions"),
-    path("refunds", views.Refunds.as_view(), name="refunds"),
-    path("refunds/<uuid:id>", views.OneRefund.as_view(), name="refund"),
-    path("refund-approvals", approval_views.RefundApprovals.as_view(), name="refund-approvals"),
-    path("refund-approvals/<uuid:id>", approval_views.OneRefundApproval.as_view(), name="refund-approval"),
-    path("refund-approvals/<uuid:id>/approve", approval_views.ApproveRefund.as_view(), name="refund-approval-approve"),
-    path("refund-approvals/<uuid:id>/decline", approval_views.DeclineRefund.as_view(), name="refund-approval-decline"),
-    path("subscriptions/<uuid:id>", views.OneSubscription.as_view(), name="subscription"),
-    path("webhooks/stripe", views.StripeWebhook.as_view(), name="stripe-webhook"),
+    path("checkout-sessions", checkouts.CheckoutSessions.as_view(), name="checkout-sessions"),
+    path("checkout-sessions/<uuid:id>", checkouts.CheckoutSession.as_view(), name="checkout-session"),
+    path("payments", payments.Payments.as_view(), name="payments"),
+    path("payments/<uuid:id>", payments.OnePayment.as_view(), name="payment"),
+    path("payments/<uuid:id>/refunds", refunds.PaymentRefunds.as_view(), name="payment-refunds"),
+    path("users/<user:user_id>/payments", payments.UserPayments.as_view(), name="user-payments"),
+    path("users/<user:user_id>/subscriptions", subscriptions.UserSubscriptions.as_view(), name="user-subscriptions"),
+    path("refunds", refunds.Refunds.as_view(), name="refunds"),
+    path("refunds/<uuid:id>", refunds.OneRefund.as_view(), name="refund"),
+    path("refund-approvals", approvals.RefundApprovals.as_view(), name="refund-approvals"),
+    path("refund-approvals/<uuid:id>", approvals.OneRefundApproval.as_view(), name="refund-approval"),
+    path("refund-approvals/<uuid:id>/approve", approvals.ApproveRefund.as_view(), name="refund-approval-approve"),
+    path("refund-approvals/<uuid:id>/decline", approvals.DeclineRefund.as_view(), name="refund-approval-decline"),
+    path("subscriptions/<uuid:id>", subscriptions.OneSubscription.as_view(), name="subscription"),
+    path("webhooks/stripe", webhooks.StripeWebhook.as_view(), name="stripe-webhook"),
 ]

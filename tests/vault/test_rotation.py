@@ -68,10 +68,10 @@ def let_others_work() -> None:
 
 
 def use(stop: threading.Event, counts: dict[str, int]) -> None:
-    """Read and write as the working system does."""
+    """Read and write as the working system does, at most fifty times a second: each write seals a row anew too."""
     chance, number = random.Random(1), ROWS
     try:
-        while not stop.is_set():
+        while not stop.wait(0.02):
             event = WebhookEvent.objects.get(stripe_id=f"evt_{chance.randrange(ROWS)}")
             counts["wrong"] += event.body != f'{{"number": {event.stripe_id.removeprefix("evt_")}}}'
             event.save(update_fields=["body"])
@@ -91,19 +91,21 @@ def test_10_000_rows_are_rotated_under_load_and_kills(settings: LazySettings, sh
     user = threading.Thread(target=use, args=(stop, counts))
     user.start()
 
-    for kill in range(KILLS):
-        aim = rotation.to_do(WebhookEvent) - ROWS // (KILLS + 2)
-        process = rotating()
-        while rotation.to_do(WebhookEvent) > aim and process.poll() is None:
-            let_others_work()
-        assert process.poll() is None, process.communicate()[1]
-        process.kill()
-        process.communicate()
-        assert 0 < rotation.to_do(WebhookEvent) < ROWS, kill
-    last = rotating()
-    complaint = last.communicate()[1]
-    stop.set()
-    user.join()
+    try:
+        for kill in range(KILLS):
+            aim = rotation.to_do(WebhookEvent) - ROWS // (KILLS + 2)
+            process = rotating()
+            while rotation.to_do(WebhookEvent) > aim and process.poll() is None:
+                let_others_work()
+            assert process.poll() is None, process.communicate()[1]
+            process.kill()
+            process.communicate()
+            assert 0 < rotation.to_do(WebhookEvent) < ROWS, kill
+        last = rotating()
+        complaint = last.communicate()[1]
+    finally:
+        stop.set()
+        user.join()
 
     assert last.returncode == 0, complaint
     assert rotation.to_do(WebhookEvent) == 0

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from billing import approvals, sync
 from billing.idempotency import Asking
 from billing.models import Payment, RefundApproval
-from billing.serializers import NewRefundApproval, RefundApprovalSerializer, RefundSerializer
+from billing.serializers.refunds import NewRefundApproval, RefundApprovalSerializer, RefundSerializer
 from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by

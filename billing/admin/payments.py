@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from unfold.decorators import display
+
+from billing.admin.states import Moving
+from billing.models import Checkout, Payment
+from pricing.money import Money
+
+
+@admin.register(Checkout)
+class CheckoutAdmin(Moving):
+    list_display = ("created_at", "customer", "plan", "country", "amount", "state")
+    list_filter = ("status", "mode")
+    list_select_related = ("customer", "quote__version")
+    search_fields = ("customer__user_id", "stripe_id")
+
+    @display(description="plan")
+    def plan(self, row: Checkout) -> str:
+        """Name the plan."""
+        return str(row.quote.version.plan_id)
+
+    @display(description="country")
+    def country(self, row: Checkout) -> str:
+        """Name the country and its zone."""
+        return f"{row.quote.country_code} (zone {row.quote.zone_code})"
+
+    @display(description="amount")
+    def amount(self, row: Checkout) -> Money:
+        """Show the frozen price."""
+        return row.quote.amount
+
+
+@admin.register(Payment)
+class PaymentAdmin(Moving):
+    list_display = ("created_at", "customer", "description", "amount", "state", "refunded", "failure_code")
+    list_filter = ("status", "currency")
+    list_select_related = ("customer",)
+    search_fields = ("customer__user_id", "stripe_id", "order_id")
+
+    @display(description="refunded")
+    def refunded(self, row: Payment) -> Money | str:
+        """Show what was paid back."""
+        return Money(row.refunded_minor, row.currency) if row.refunded_minor else ""

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from django.http import HttpRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing import tasks, webhooks
+from billing.serializers.webhooks import Received
+from config.api.parsing import BodyTooLarge
+from config.celery import bell
+from events import clock
+
+MAX_WEBHOOK_BYTES = 256 * 1024
+
+
+class StripeWebhook(APIView):
+    """Stripe's events. The signature is the authentication; nothing is stored before it holds."""
+
+    authentication_classes = ()
+
+    @extend_schema(request={"application/json": dict}, responses=Received)
+    def post(self, request: Request) -> Response:
+        """Verify, store and answer; the work is done after."""
+        raw: HttpRequest = request._request
+        if int(raw.META.get("CONTENT_LENGTH") or 0) > MAX_WEBHOOK_BYTES:
+            raise BodyTooLarge(MAX_WEBHOOK_BYTES)
+        signature = raw.headers.get("Stripe-Signature", "")
+        event = webhooks.receive(raw.body, signature, at=clock.now())
+        if event and event.looks_at:
+            bell.ring(tasks.look, event.looks_at)
+        return Response({"received": True, "duplicate": event is None})
