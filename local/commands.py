@@ -40,8 +40,10 @@ def prove(home: Home, arguments: list[str]) -> int:
 
 
 def test(home: Home, arguments: list[str]) -> int:
-    """Run the tests on the given or the embedded servers. Exit code of pytest."""
+    """Run the tests on the given or the embedded servers; all of them on every core. Exit code of pytest."""
     home.make()
+    # A file stays with one worker: its tests share figures and processes.
+    arguments = arguments or ["--numprocesses", str(min(os.cpu_count() or 1, 6)), "--dist", "loadfile"]
     with lock.held(home.var / "tests.lock", waiting="The tests run already in this clone; waiting for them"):
         running.end(running.marked(home, "tests"))
         return _with_servers(home, [sys.executable, "-m", "pytest", *arguments], test_environment)

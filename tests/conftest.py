@@ -20,6 +20,7 @@ from tests.buyer import Buyer
 from tests.stripe_side import StripeSide
 
 shown = figures.shown
+pytest_plugins = ("tests.workers",)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -28,8 +29,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Make the test database: dj-stripe's tables the fast way, ours by their migrations, and the seeds."""
+def django_db_setup(django_db_modify_db_settings: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Make the worker's test database: dj-stripe's tables the fast way, ours by their migrations, and the seeds."""
     from billing import mirror_tables
 
     with django_db_blocker.unblock():

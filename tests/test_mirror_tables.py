@@ -35,8 +35,9 @@ Database = Callable[[str], str]
 @pytest.fixture
 def a_database(django_db_blocker: Any) -> Iterator[Database]:
     """Make empty databases, each known to Django by its name for as long as the test runs."""
+    beside = connection.settings_dict["NAME"]
     with django_db_blocker.unblock(), ExitStack() as opened:
-        yield lambda name: opened.enter_context(_database(name))
+        yield lambda name: opened.enter_context(_database(f"{beside}_{name}"))
 
 
 @pytest.mark.slow
