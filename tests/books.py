@@ -19,14 +19,23 @@ MIRROR = (
 )
 
 
+STAFF = ("auth.User", "sessions.Session", "otp_totp.TOTPDevice", "axes.AccessAttempt")
+
+
 def empty() -> None:
-    """Empty what a purchase writes. Plans and zones stay as seeded; TRUNCATE passes the row triggers by."""
+    """Empty what a purchase writes, and who works here. Plans and zones stay as seeded, and none of them is sold.
+
+    TRUNCATE passes the row triggers by.
+    """
     models = [model for app in OURS for model in apps.get_app_config(app).get_models()]
     models += [apps.get_model("djstripe", name) for name in (*MIRROR, "Session", "SubscriptionItem")]
     models += [apps.get_model("pricing", name) for name in ("Quote", "ZoneImport")]
+    models += [apps.get_model(name) for name in STAFF]
     tables = ", ".join(f'"{model._meta.db_table}"' for model in models)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {tables} CASCADE")
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE pricing_planversion SET sold_at = NULL WHERE sold_at IS NOT NULL")
 
 
 def forget_plan(plan_id: str) -> None:

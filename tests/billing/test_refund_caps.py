@@ -19,7 +19,7 @@ from tests.api import api
 from tests.buyer import Buyer
 
 V1 = "/api/v1"
-ALICE, ADA = api("alice", "admin"), api("ada", "admin")
+ALICE, ADA = "alice", "ada"
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def paid(buyer: Buyer, settings: LazySettings) -> Payment:
     return buyer.payment
 
 
-def post(client: Any, path: str, **body: Any) -> Any:
-    return client.post(f"{V1}/{path}", body, content_type="application/json")
+def post(member: str, path: str, *, role: str = "admin", **body: Any) -> Any:
+    return api(member, role).post(f"{V1}/{path}", body, content_type="application/json")
 
 
 def give_back(role: str, payment: Payment, amount: int | None = None, **body: Any) -> Any:
     said = {"payment_id": str(payment.pk), "reason": "duplicate", "amount": amount, **body}
-    return post(api(f"a-{role}", role), "refunds", **{name: value for name, value in said.items() if value})
+    return post(f"a-{role}", "refunds", role=role, **{name: value for name, value in said.items() if value})
 
 
 @pytest.mark.parametrize("role", ["support", "admin"])
@@ -103,7 +103,7 @@ def test_over_the_cap_one_admin_asks_and_another_approves(paid: Payment, buyer: 
     assert (herself.status_code, herself.json()["code"]) == (403, "second_admin_needed")
     assert (other.status_code, other.json()["amount"]) == (201, 1200)
     assert (again.json()["id"], again.headers["Idempotent-Replayed"]) == (other.json()["id"], "true")
-    shown = ADA.get(f"{V1}/refund-approvals/{asked['id']}").json()
+    shown = api(ADA, "admin").get(f"{V1}/refund-approvals/{asked['id']}").json()
     assert (shown["status"], shown["decided_by"], shown["refund_id"]) == ("approved", "admin:ada", other.json()["id"])
     assert len(buyer.stripe.requests("POST", "/v1/refunds")) == 1
     assert buyer.history("refund_approval") == ["refund_approval.requested", "refund_approval.approved"]
@@ -115,7 +115,7 @@ def test_eight_who_approve_at_once_give_back_once(paid: Payment, buyer: Buyer) -
 
     def approve(number: int) -> int:
         try:
-            return int(post(api(f"admin-{number}", "admin"), f"refund-approvals/{asked['id']}/approve").status_code)
+            return int(post(f"admin-{number}", f"refund-approvals/{asked['id']}/approve").status_code)
         finally:
             connection.close()
 
@@ -139,7 +139,7 @@ def test_an_approval_outlives_a_stripe_that_does_not_answer(paid: Payment, buyer
 
     assert (unknown.status_code, known.status_code) == (503, 201)
     assert Refund.objects.get().status == "succeeded"
-    assert ADA.get(f"{V1}/refund-approvals/{asked['id']}").json()["refund_id"] == known.json()["id"]
+    assert api(ADA, "admin").get(f"{V1}/refund-approvals/{asked['id']}").json()["refund_id"] == known.json()["id"]
 
 
 def test_what_was_declined_cannot_be_approved(paid: Payment) -> None:
