@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from billing import approvals, idempotency
-from billing.models import Checkout, Payment, Refund, RefundApproval
+from billing.models import Checkout, Invoice, Payment, Refund, RefundApproval
 from config.api.roles import ROLES
 from pricing.imported import ZoneImport
 from pricing.models import Country, Quote
@@ -47,6 +47,14 @@ class Making:
 def refund_bodies() -> list[Body]:
     payment = str(Payment.objects.values_list("pk", flat=True)[0])
     return [{"payment_id": payment, "amount": amount, "reason": "duplicate"} for amount in (1, 2, 3)]
+
+
+def invoice_bodies() -> list[Body]:
+    """Let something wait for each body: what one invoice has taken no other takes."""
+    buyer = BUYERS[-1]
+    for _ in range(3):
+        something_waits(buyer)
+    return [{"user_id": "anna", **({"period_start": f"200{n}-01-01T00:00:00Z"} if n else {})} for n in range(3)]
 
 
 def zone_bodies() -> list[Body]:

@@ -1,0 +1,32 @@
+"""What waits to be billed, and what was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billing import sync
+from billing.models import Invoice, Subscription
+from tests.buyer import Buyer
+
+
+def something_waits(buyer: Buyer, amount: int = 500, subscription: Subscription | None = None, **more: Any) -> str:
+    """Let an invoice item wait at Stripe, of a customer or of his subscription; return its id."""
+    named = {"subscription": subscription.stripe_id} if subscription else {}
+    customer = str(buyer.customer.stripe_id)
+    item = buyer.stripe.post(
+        "invoiceitems", customer=customer, amount=amount, currency="usd", description="Set-up", **named, **more
+    )
+    return str(item["id"])
+
+
+def an_open_invoice(buyer: Buyer, *amounts: int) -> Invoice:
+    """Make an invoice in the dashboard that nobody has paid yet, and look at it."""
+    customer = str(buyer.customer.stripe_id)
+    draft = buyer.stripe.post("invoices", customer=customer, currency="usd", auto_advance="false")["id"]
+    for number, amount in enumerate(amounts or (700,)):
+        buyer.stripe.post(
+            "invoiceitems", customer=customer, amount=amount, currency="usd", invoice=draft, description=f"Part {number}"
+        )
+    buyer.stripe.post(f"invoices/{draft}/finalize")
+    sync.look(draft)
+    return Invoice.objects.get(stripe_id=draft)
