@@ -53,10 +53,10 @@ def generate(wanted: Wanted, *, asking: Asking) -> tuple[Invoice, bool]:
     """
     if invoice := idempotency.earlier(Invoice, asking):
         return _resumed(invoice), True
-    asked = _asked(wanted)
     try:
-        invoice = _request(wanted, asked, asking)
-    except IntegrityError:
+        invoice = _request(wanted, _asked(wanted), asking)
+    except (IntegrityError, NothingToInvoice):
+        # What waited may be taken already: by the first request under this very key.
         if invoice := idempotency.earlier(Invoice, asking):
             return _resumed(invoice), True
         raise

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection
 
-from billing import gateway, invoices, sync
+from billing import gateway, invoices, sync, webhooks
 from billing.at_stripe.invoices import with_all_lines
 from billing.models import Invoice, InvoiceLine, Notice, Payment, Subscription
 from billing.transactions import whole
 from events import clock
 from events.models import Event
 from tests.api import api
-from tests.billing.billed import an_open_invoice, something_waits
+from tests.billing.billed import an_open_invoice
 from tests.billing.test_subscriptions import HOUR, break_card, pass_time
 from tests.buyer import Buyer
 
@@ -195,8 +195,6 @@ def test_an_invoice_of_a_foreign_subscription_is_none_of_ours(buyer: Buyer) -> N
 
 def test_an_upcoming_invoice_looks_at_its_subscription(buyer: Buyer) -> None:
     """It has no id of its own yet."""
-    from billing import webhooks
-
     parent = {"subscription_details": {"subscription": "sub_1"}}
 
     assert webhooks.looks_at("invoice.upcoming", {"object": "invoice", "parent": parent}) == "sub_1"
@@ -310,4 +308,3 @@ def test_nothing_of_an_invoice_is_lost_when_its_subscription_ends(buyer: Buyer) 
     assert Subscription.objects.get().status == "canceled"
     assert sorted(subscription.invoices.values_list("status", flat=True))[-1] == "paid"
     assert Notice.objects.filter(kind="payment_failed").exists()
-    something_waits(buyer)

@@ -24,7 +24,7 @@ from entitlements.models import Entitlement
 from events import clock
 from pricing import plans, quotes, zones
 from tests.api import api
-from tests.billing.billed import an_open_invoice, something_waits
+from tests.billing.billed import an_open_invoice, bill_later
 from tests.buyer import Buyer
 from tests.shown import Shown
 from tests.stripe_side import StripeSide
@@ -87,6 +87,13 @@ def of_user(path: str, **body: str) -> Operation:
     )
 
 
+def billing(things: Things) -> Call:
+    """Let something wait for the invoice that is asked for, where there is a subscription."""
+    if subscription := Subscription.objects.filter(pk=things.subscription).first():
+        bill_later(subscription.customer, subscription=subscription)
+    return "/invoices", {"subscription_id": str(things.subscription)}
+
+
 ZONE = {"country": "Testland", "zone": "C"}
 OPERATIONS: dict[str, Operation] = {
     "GET plans": nothing("/plans"),
@@ -121,9 +128,7 @@ OPERATIONS: dict[str, Operation] = {
     "DELETE subscription": found("/subscriptions/{subscription}"),
     "GET user-subscriptions": of_user("/users/{user_id}/subscriptions"),
     "GET invoices": nothing("/invoices"),
-    "POST invoices": Operation(
-        lambda things: ("/invoices", {"subscription_id": str(things.subscription)}), names="object"
-    ),
+    "POST invoices": Operation(billing, names="object"),
     "GET invoice": found("/invoices/{invoice}"),
     "POST invoice-void": found("/invoices/{waiting}/void", {}),
     "POST invoice-uncollectible": found("/invoices/{hopeless}/uncollectible", {}),
@@ -150,11 +155,7 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
     waiting = [approvals.ask(payment, 1, reason="duplicate", asking=asking)[0].pk for _ in range(2)]
     first = subscription.invoices.get().pk
     unpaid = [an_open_invoice(buyer).pk for _ in range(2)]
-    for _ in range(2):
-        something_waits(buyer, subscription=subscription)
-    return Things(
-        user_id, country, plan, payment.pk, checkout.pk, subscription.pk, refund.pk, *waiting, first, *unpaid
-    )
+    return Things(user_id, country, plan, payment.pk, checkout.pk, subscription.pk, refund.pk, *waiting, first, *unpaid)
 
 
 def deleted(things: Things) -> Things:
