@@ -132,8 +132,12 @@ def _make_payments(invoice: Object, row: Invoice, *, at: datetime) -> None:
 
 def _follow(row: Invoice, invoice: Object, *, at: datetime) -> None:
     before = {name: getattr(row, name) for name in (*MONEY, "attempt_count", "looked_at")}
-    _lines(row, invoice["lines"]["data"])
     seen = _seen(invoice)
+    if row.customer.erased_at:
+        # Stripe may hold his name still: nothing of it comes back to us.
+        seen |= {"hosted_invoice_url": "", "invoice_pdf": ""}
+        invoice = {**invoice, "lines": {"data": [{**one, "description": ""} for one in invoice["lines"]["data"]]}}
+    _lines(row, invoice["lines"]["data"])
     for name, value in seen.items():
         setattr(row, name, value)
     row.looked_at = row.updated_at = at

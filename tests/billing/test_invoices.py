@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection
 
-from billing import gateway, invoices, sync, webhooks
+from billing import gateway, invoices, persons, sync, webhooks
 from billing.at_stripe.invoices import with_all_lines
 from billing.models import Invoice, InvoiceLine, Notice, Payment, Subscription
 from billing.transactions import whole
@@ -51,6 +51,20 @@ def test_the_links_are_sealed_at_rest(buyer: Buyer) -> None:
         stored = cursor.fetchone()
 
     assert all(text and "http" not in text for text in stored)
+
+
+def test_what_could_name_a_person_is_erased_and_a_later_look_brings_nothing_back(buyer: Buyer) -> None:
+    buyer.buy()
+    invoice = an_open_invoice(buyer)
+
+    for _ in range(2):
+        erased = persons.erase("anna", reason="ticket 7", at=clock.now())
+        sync.look(str(invoice.stripe_id))
+
+    invoice.refresh_from_db()
+    assert (erased["invoices"], erased["invoice_lines"]) == (1, 1)
+    assert (invoice.hosted_invoice_url, invoice.invoice_pdf, invoice.lines.get().description) == ("", "", "")
+    assert (invoice.status, invoice.total_minor) == ("open", 700)
 
 
 def test_a_renewal_is_a_second_invoice(buyer: Buyer) -> None:
