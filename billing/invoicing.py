@@ -96,7 +96,13 @@ def close(invoice: Invoice, *, void: bool) -> Invoice:
     if status not in invoice.NEXT[invoice.status]:
         raise InvoiceNotOpen(invoice.status)
     at = clock.now()
-    found = at_stripe.close(str(invoice.stripe_id), void=void)
+    try:
+        found = at_stripe.close(str(invoice.stripe_id), void=void)
+    except StripeRefused:
+        # An earlier try may have done it, and its answer was lost.
+        found = gateway.fetch(str(invoice.stripe_id)) or {}
+        if found.get("status") != status:
+            raise
     whole(invoices.settle)(at_stripe.with_all_lines(found), looked_at=at)
     invoice.refresh_from_db()
     return invoice

@@ -17,6 +17,7 @@ from events.models import Event
 from tests.api import api
 from tests.billing.billed import an_open_invoice
 from tests.billing.test_subscriptions import HOUR, break_card, pass_time
+from tests.billing.test_unknown import break_stripe, mend_stripe
 from tests.buyer import Buyer
 
 V1 = "/api/v1"
@@ -301,6 +302,21 @@ def test_an_admin_closes_an_open_invoice(buyer: Buyer, how: str, status: str) ->
     assert buyer.stripe.get(f"invoices/{invoice.stripe_id}")["status"] == status
     assert buyer.history("invoice").count(f"invoice.{status}") == 1
     assert Event.objects.get(type=f"invoice.{status}").actor == "admin:desk"
+
+
+@pytest.mark.parametrize("fault", ["500", "drop_reply", "drop_before"])
+def test_a_closing_without_an_answer_is_asked_for_again(buyer: Buyer, fault: str) -> None:
+    """503, then the truth, whether Stripe had done it or not."""
+    buyer.buy()
+    invoice = an_open_invoice(buyer)
+    break_stripe(buyer, "/void$", fault)
+    assert close(invoice, "void").status_code == 503
+    mend_stripe(buyer)
+
+    answer = close(invoice, "void")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "void")
+    assert buyer.history("invoice").count("invoice.void") == 1
 
 
 def test_what_is_paid_cannot_be_voided(buyer: Buyer) -> None:
