@@ -14,7 +14,7 @@ from itertools import groupby
 
 import structlog
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from billing import customers
 from billing.models import Customer, Invoice, Notice, Refund, Subscription
@@ -27,6 +27,7 @@ log = structlog.get_logger("farebox.notices")
 Kind = Notice.Kind
 # What happened longer ago is no news: after a long stop nobody is flooded.
 NEWS_FOR = timedelta(days=3)
+TOGETHER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ def of_invoice(invoice: Invoice, *, at: datetime) -> None:
     object = f"invoice:{invoice.pk}"
     owed = Money(invoice.amount_remaining_minor, invoice.currency)
     plan = invoice.subscription.version.plan.name if invoice.subscription else None
-    failed = invoice.attempt_count and invoice.billing_reason != "subscription_create"
+    # Learned together with its subscription: of an account that ran before us.
+    adopted = invoice.subscription and invoice.created_at - invoice.subscription.created_at < TOGETHER
+    failed = invoice.attempt_count and invoice.billing_reason != "subscription_create" and not adopted
     if invoice.status == Invoice.Status.OPEN and failed:
         said = {"plan": plan, "amount": str(owed), "next_try_on": _day(invoice.next_payment_attempt_at)}
         time, link = f"attempt {invoice.attempt_count}", invoice.hosted_invoice_url
@@ -135,6 +138,8 @@ def _cancellations(at: datetime) -> Iterator[Occasion]:
 
 def _refunds(at: datetime) -> Iterator[Occasion]:
     rows = Refund.objects.filter(status=Refund.Status.SUCCEEDED, status_at__gt=at - NEWS_FOR)
+    # Learned by one look with its payment: of an account that ran before us, and told by whoever ran it.
+    rows = rows.exclude(status_at=F("payment__status_at"))
     for row in rows.select_related("payment__customer"):
         said: dict[str, str | None] = {"amount": str(row.amount), "description": row.payment.description}
         yield Occasion(Kind.REFUNDED, row.payment.customer, f"refund:{row.pk}", said=said)

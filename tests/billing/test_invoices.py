@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection
 
 from billing import gateway, invoices, persons, sync, webhooks
 from billing.at_stripe.invoices import with_all_lines
-from billing.models import Invoice, InvoiceLine, Notice, Payment, Subscription
+from billing.models import Invoice, InvoiceLine, Payment, Subscription
 from billing.transactions import whole
 from events import clock
 from events.models import Event
@@ -105,7 +105,7 @@ def test_a_failed_renewal_is_open_with_its_attempts(buyer: Buyer) -> None:
     invoice = Invoice.objects.latest("pk")
     assert (invoice.status, invoice.attempt_count, invoice.amount_remaining_minor) == ("open", 1, 800)
     assert invoice.next_payment_attempt_at
-    assert buyer.history("invoice")[-3:] == ["invoice.open", "invoice.payment_failed", "notice.payment_failed"]
+    assert buyer.history("invoice")[-2:] == ["invoice.open", "invoice.payment_failed"]
 
 
 def test_a_look_that_began_earlier_never_writes_over_a_later_one(buyer: Buyer) -> None:
@@ -337,4 +337,3 @@ def test_nothing_of_an_invoice_is_lost_when_its_subscription_ends(buyer: Buyer) 
 
     assert Subscription.objects.get().status == "canceled"
     assert sorted(subscription.invoices.values_list("status", flat=True))[-1] == "paid"
-    assert Notice.objects.filter(kind="payment_failed").exists()

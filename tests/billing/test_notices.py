@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from billing import janitor, notices, persons, refunds, subscriptions, tasks
+from billing import janitor, notices, persons, refunds, subscriptions, sync, tasks
 from billing.idempotency import Asking
 from billing.models import Invoice, Notice, Refund, Subscription
 from billing.notices import NEWS_FOR, Card
@@ -28,6 +28,11 @@ from tests.events.mailbox import Mailbox
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
+
+
+def known_for_long() -> None:
+    """Let our rows of subscriptions be older than the invoice that follows."""
+    Subscription.objects.update(created_at=clock.now() - DAY)
 
 
 def told(buyer: Buyer) -> list[str]:
@@ -104,6 +109,7 @@ def test_a_failed_renewal_is_told_and_so_is_its_recovery(buyer: Buyer, mailbox: 
     subscription = buyer.subscribe()
     end = subscription.current_period_end
     break_card(buyer)
+    known_for_long()
     pass_time(buyer, end + 2 * HOUR)
     assert told(buyer) == ["payment_failed"]
     assert said("payment_failed")["amount"] == "8.00 USD"
@@ -124,6 +130,7 @@ def test_a_failed_renewal_is_told_and_so_is_its_recovery(buyer: Buyer, mailbox: 
 def test_events_out_of_order_and_doubled_tell_once(buyer: Buyer, seed: int) -> None:
     subscription = buyer.subscribe()
     break_card(buyer)
+    known_for_long()
 
     buyer.stripe.advance(
         str(buyer.customer.stripe_id), to=int((subscription.current_period_end + 2 * HOUR).timestamp())
@@ -162,6 +169,27 @@ def test_old_news_is_none(buyer: Buyer) -> None:
     subscriptions.cancel(subscription, now=True)
 
     assert notices.tell_due(at=clock.now() + NEWS_FOR + HOUR) == 0
+
+
+def test_what_was_before_us_is_told_by_nobody(buyer: Buyer) -> None:
+    """A running account that is adopted: a refund and a failed renewal that we learn with all the rest are no news."""
+    checkout = buyer.order("pro-monthly")
+    buyer.stripe.pay(str(checkout.stripe_id))
+    session = buyer.stripe.get(f"checkout/sessions/{checkout.stripe_id}")
+    customer = session["customer"]
+    intent = buyer.stripe.get("payment_intents", customer=customer)["data"][0]["id"]
+    buyer.stripe.post("refunds", payment_intent=intent)
+    card = buyer.stripe.post("payment_methods/pm_card_chargeCustomerFail/attach", customer=customer)["id"]
+    found = buyer.stripe.post(f"subscriptions/{session['subscription']}", default_payment_method=card)
+    end = found["items"]["data"][0]["current_period_end"]
+    buyer.stripe.advance(customer, to=end + 7200)
+
+    sync.look(found["latest_invoice"])
+    sync.look(session["subscription"])
+
+    assert Refund.objects.get().status == "succeeded"
+    assert notices.tell_due(at=clock.now()) == 0
+    assert told(buyer) == []
 
 
 def test_a_refund_is_told_when_it_has_gone_through(buyer: Buyer) -> None:
