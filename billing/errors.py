@@ -161,3 +161,17 @@ class StillSubscribed(BillingError):
 
     def __init__(self) -> None:
         super().__init__("A subscription of this user runs: end it first.")
+
+
+class NothingToInvoice(BillingError):
+    code = "nothing_to_invoice"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing waits at Stripe to be billed for that.")
+
+
+class InvoiceNotOpen(BillingError):
+    code = "invoice_not_open"
+
+    def __init__(self, status: str):
+        super().__init__(f"The invoice is {status}: only one that is open can be closed.")

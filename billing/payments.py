@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q
 
 from billing import customers, gateway, refunds, subscriptions
-from billing.models import Payment, Subscription
+from billing.models import Payment
 from billing.times import moment
 from entitlements import grants
 from entitlements.grants import Source
@@ -48,36 +48,6 @@ def settle(intent: Object, *, looked_at: datetime) -> bool:
         refunds.settle_all(payment, charge, looked_at=looked_at)
     give(payment, at=looked_at)
     return True
-
-
-def settle_invoice(invoice: Object, *, looked_at: datetime) -> bool:
-    """Make the payment rows of an invoice of one of our subscriptions. False when it is none of ours."""
-    stripe_id = subscription_of(invoice)
-    subscription = Subscription.objects.filter(stripe_id=stripe_id).first() if stripe_id else None
-    if subscription is None:
-        return False
-    customers.lock(subscription.customer_id)
-    for paying in invoice["payments"]["data"]:
-        intent = paying["payment"].get("payment_intent")
-        if intent and not Payment.objects.filter(stripe_id=intent).exists():
-            create(
-                customer_id=subscription.customer_id,
-                user_id=subscription.customer.user_id,
-                at=looked_at,
-                subscription=subscription,
-                stripe_id=intent,
-                stripe_invoice_id=invoice["id"],
-                amount_minor=paying["amount_requested"],
-                currency=paying["currency"],
-                description=subscription.version.plan.name,
-            )
-    return True
-
-
-def subscription_of(invoice: Object) -> str | None:
-    """Return the Stripe id of the subscription that an invoice bills (its place since 2025-03-31.basil)."""
-    parent = invoice.get("parent") or {}
-    return gateway.id_of((parent.get("subscription_details") or {}).get("subscription"))
 
 
 def create(*, user_id: str, at: datetime, **columns: Any) -> Payment:

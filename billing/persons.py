@@ -18,9 +18,20 @@ import entitlements.persons
 import events.persons
 from billing import customers, mirror
 from billing.errors import StillSubscribed
-from billing.models import Checkout, Customer, Payment, Refund, RefundApproval, Subscription, WebhookEvent
+from billing.models import (
+    Checkout,
+    Customer,
+    Invoice,
+    InvoiceLine,
+    Notice,
+    Payment,
+    Refund,
+    RefundApproval,
+    Subscription,
+    WebhookEvent,
+)
 from billing.transactions import whole
-from events import commitments, history
+from events import commitments, history, mail
 from vault import rows
 
 # The tables whose rows are a user's, and the way from each to him.
@@ -31,6 +42,9 @@ OWNED: dict[type[Model], str] = {
     Refund: "payment__customer__user_id",
     RefundApproval: "payment__customer__user_id",
     Subscription: "customer__user_id",
+    Invoice: "customer__user_id",
+    InvoiceLine: "invoice__customer__user_id",
+    Notice: "customer__user_id",
 }
 
 
@@ -70,6 +84,10 @@ def _erase(user_id: str, told: list[int], reason: str, at: datetime, dry_run: bo
         "links": checkouts.update(success_url="", cancel_url="", url=""),
         "payments": payments.update(metadata={}, failure_reason=""),
         "webhook_bodies": WebhookEvent.objects.filter(pk__in=told).update(body=""),
+        "invoices": _of(Invoice, user_id).update(hosted_invoice_url="", invoice_pdf=""),
+        # What staff may have typed; amounts and periods stay.
+        "invoice_lines": _of(InvoiceLine, user_id).update(description=""),
+        "mails": mail.erase(history.user(user_id), at=at),
         "grants": entitlements.persons.erase(user_id),
         # What history holds of him are commitments: without their salt they say nothing, and the chain still holds.
         "salts": int(commitments.erase(history.user(user_id))),
@@ -88,7 +106,7 @@ def _stripe_ids(user_id: str) -> set[str]:
     """Return every id by which Stripe may speak of a user."""
     payments = ("stripe_id", "stripe_invoice_id", "stripe_charge_id", "stripe_payment_method_id")
     columns = {Customer: ("stripe_id",), Checkout: ("stripe_id",), Payment: payments, Refund: ("stripe_id",)}
-    columns |= {Subscription: ("stripe_id",)}
+    columns |= {Subscription: ("stripe_id",), Invoice: ("stripe_id",)}
     listed = [_of(model, user_id).values_list(*names) for model, names in columns.items()]
     return {stripe_id for found in listed for row in found for stripe_id in row if stripe_id}
 

@@ -76,6 +76,7 @@ METADATA = {
     "checkout_id",
     "customer_id",
     "country",
+    "invoice_id",
     "multiplier",
     "plan_id",
     "plan_version",

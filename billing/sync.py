@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 from django.db import OperationalError, transaction
 
-from billing import checkouts, customers, gateway, leases, mirror, payments, subscriptions, webhooks
+from billing import checkouts, customers, gateway, invoices, leases, mirror, payments, subscriptions, webhooks
+from billing.at_stripe.invoices import with_all_lines
 from billing.errors import BillingError, LeaseLost
 from billing.models import Checkout, WebhookEvent
 from billing.transactions import whole
@@ -27,7 +28,7 @@ FRESH_FOR = timedelta(seconds=2)
 SETTLE: dict[str, Callable[..., bool]] = {
     "checkout.session": checkouts.settle,
     "subscription": subscriptions.settle,
-    "invoice": payments.settle_invoice,
+    "invoice": invoices.settle,
     "payment_intent": payments.settle,
 }
 
@@ -81,7 +82,7 @@ def refresh(checkout: Checkout) -> None:
 
 def gather(stripe_id: str) -> Iterator[Object]:
     """Fetch the object and those that hang on it: session, subscription, invoice, intent."""
-    found = gateway.fetch(stripe_id)
+    found = _fetched(stripe_id)
     if found is None:
         return
     if found["object"] == "payment_intent" and (invoice := _unnamed_invoice(found)):
@@ -98,7 +99,7 @@ def gather(stripe_id: str) -> Iterator[Object]:
             if found["latest_invoice"]:
                 yield from _invoice(found["latest_invoice"])
         case "invoice":
-            if subscription := payments.subscription_of(found):
+            if subscription := invoices.subscription_of(found):
                 yield from _alone(subscription)
             yield from _paying(found)
 
@@ -120,8 +121,13 @@ def _paying(invoice: Object) -> Iterator[Object]:
 
 
 def _alone(stripe_id: str) -> Iterator[Object]:
-    if found := gateway.fetch(stripe_id):
+    if found := _fetched(stripe_id):
         yield found
+
+
+def _fetched(stripe_id: str) -> Object | None:
+    found = gateway.fetch(stripe_id)
+    return with_all_lines(found) if found and found["object"] == "invoice" else found
 
 
 def _once(held: leases.Held) -> None:
@@ -144,6 +150,8 @@ def _write(held: leases.Held, found: list[Object], covered: list[int], at: datet
     with context.acting("stripe"):
         in_order = sorted(found, key=lambda one: list(SETTLE).index(one["object"]))
         ours = [SETTLE[one["object"]](one, looked_at=at) for one in in_order]
+        if not found and held.stripe_id.startswith("in_"):
+            ours.append(invoices.vanish(held.stripe_id, at=at))
     if any(ours):
         _mirror(found)
         customers.learn(found)

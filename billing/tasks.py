@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from billing import janitor, reconcile, sync
+from billing import janitor, notices, reconcile, sync
 from events import clock
 
 
@@ -20,6 +20,12 @@ def look(stripe_id: str) -> None:
 def settle_unknown() -> None:
     """Find out what became of what nobody knows."""
     janitor.settle_unknown(at=clock.now())
+
+
+@shared_task(name="billing.tell_customers")
+def tell_customers() -> None:
+    """Tell customers what is about to happen to what they bought, and what has."""
+    notices.tell_due(at=clock.now())
 
 
 @shared_task(name="billing.reconcile")

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from billing.views import approvals, checkouts, payments, refunds, subscriptions, webhooks
+from billing.views import approvals, checkouts, invoices, payments, refunds, subscriptions, webhooks
 from config.api import paths as paths
 
 urlpatterns = [
@@ -18,5 +18,11 @@ urlpatterns = [
     path("refund-approvals/<uuid:id>/approve", approvals.ApproveRefund.as_view(), name="refund-approval-approve"),
     path("refund-approvals/<uuid:id>/decline", approvals.DeclineRefund.as_view(), name="refund-approval-decline"),
     path("subscriptions/<uuid:id>", subscriptions.OneSubscription.as_view(), name="subscription"),
+    path("subscriptions/<uuid:id>/invoices", invoices.SubscriptionInvoices.as_view(), name="subscription-invoices"),
+    path("users/<user:user_id>/invoices", invoices.UserInvoices.as_view(), name="user-invoices"),
+    path("invoices", invoices.Invoices.as_view(), name="invoices"),
+    path("invoices/<uuid:id>", invoices.OneInvoice.as_view(), name="invoice"),
+    path("invoices/<uuid:id>/void", invoices.VoidInvoice.as_view(), name="invoice-void"),
+    path("invoices/<uuid:id>/uncollectible", invoices.GiveUpInvoice.as_view(), name="invoice-uncollectible"),
     path("webhooks/stripe", webhooks.StripeWebhook.as_view(), name="stripe-webhook"),
 ]

@@ -26,6 +26,8 @@ LOOKS_AT = {
     "checkout.session.": "id",
     "payment_intent.": "id",
     "customer.subscription.": "id",
+    # What is to come has no invoice yet.
+    "invoice.upcoming": "parent.subscription_details.subscription",
     "invoice.": "id",
     "charge.refunded": "payment_intent",
     "charge.refund.updated": "payment_intent",
@@ -59,7 +61,9 @@ def looks_at(type: str, stripe_object: dict[str, Any]) -> str:
     """Return the Stripe id that an event of this type makes us look at, empty for nothing."""
     for beginning, field in LOOKS_AT.items():
         if type.startswith(beginning):
-            named = stripe_object.get(field)
+            named: Any = stripe_object
+            for step in field.split("."):
+                named = named.get(step) if isinstance(named, dict) else None
             return named if isinstance(named, str) and named.startswith(KNOWN_IDS) else ""
     return ""
 

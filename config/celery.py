@@ -36,6 +36,8 @@ app.conf.update(
         "ask again about what is unknown": {"task": "billing.settle_unknown", "schedule": 60.0},
         "write down what has ended": {"task": "entitlements.expire", "schedule": 60.0},
         "seal history": {"task": "events.seal", "schedule": 300.0},
+        "tell customers": {"task": "billing.tell_customers", "schedule": 300.0},
+        "send mail": {"task": "events.send_mail", "schedule": 30.0},
         "compare the books": {"task": "billing.reconcile", "schedule": 3600.0},
     },
 )

@@ -50,6 +50,8 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.AlreadyDecided: 409,
     billing.errors.NotRefundable: 409,
     billing.errors.NotLive: 409,
+    billing.errors.NothingToInvoice: 409,
+    billing.errors.InvoiceNotOpen: 409,
 }
 
 

@@ -40,6 +40,7 @@ class Books(Collector):
 
     COUNTS = (
         ("payment_transactions", "Payments by status and currency.", "billing_payment", ("status", "currency")),
+        ("mails", "E-mails by status.", "events_mail", ("status",)),
         ("webhook_events", "Stripe's events by status.", "billing_webhookevent", ("status",)),
     )
 

@@ -110,6 +110,17 @@ HISTORY_SIGNING_KEY = env.str("HISTORY_SIGNING_KEY", "")
 HISTORY_PUBLIC_KEYS = env.list("HISTORY_PUBLIC_KEYS", default=[])
 HISTORY_SEALS_DIR = env.str("HISTORY_SEALS_DIR", str(BASE_DIR / "var" / "seals"))
 
+# ---- e-mail: without a server no mail is written ---------------------------------------------------------------------
+EMAIL_URL = env.str("EMAIL_URL", "")
+if EMAIL_URL:
+    vars().update(env.email("EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "farebox@localhost")
+# How many days before it happens a customer is told; of a renewal by the plan's billing cycle, the others never.
+TRIAL_NOTICE_DAYS = env.int("TRIAL_NOTICE_DAYS", 3)
+RENEWAL_NOTICE_DAYS = env.get_value("RENEWAL_NOTICE_DAYS", cast={"value": int}, default={"yearly": 7})
+CARD_NOTICE_DAYS = env.int("CARD_NOTICE_DAYS", 30)
+
 # ---- Valkey and Celery: doorbells ---------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 

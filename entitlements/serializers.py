@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 
@@ -15,39 +14,9 @@ from entitlements.models import Entitlement, SourceType
 from entitlements.reasons import ReasonCode
 from pricing.models import Feature, PlanFeature
 
-# Far enough for every lease, near enough for every calendar.
-LAST_YEAR = 9000
-RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-
-
-class Moment(serializers.DateTimeField):
-    """RFC 3339 with an offset: a moment without one means another time to each reader."""
-
-    default_error_messages = {
-        "offset": "Give the offset too, such as 2026-01-31T12:00:00Z.",
-        "year": f"Give a year from 1970 to {LAST_YEAR}.",
-    }
-
-    def to_internal_value(self, value: Any) -> datetime:
-        """Read RFC 3339: Python's own reader takes weeks, commas and the digits of other scripts too."""
-        if not isinstance(value, str) or not RFC_3339.fullmatch(value):
-            self.fail("offset")
-        return super().to_internal_value(value)
-
-    def enforce_timezone(self, value: datetime) -> datetime:
-        """Refuse a moment without an offset, which DRF would take for UTC."""
-        if value.tzinfo is None:
-            self.fail("offset")
-        moment = super().enforce_timezone(value)
-        if not 1970 <= moment.year <= LAST_YEAR:
-            self.fail("year")
-        return moment
-
 
 class MomentQuery(Strict):
-    at = Moment(required=False, help_text="RFC 3339 with an offset; the database's clock when left out.")
+    at = fields.Moment(required=False, help_text="RFC 3339 with an offset; the database's clock when left out.")
 
 
 class Question(MomentQuery):

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from events.ids import uuid7
+from events.moves import Moving, Table
+from vault.fields import EncryptedTextField
 
 
 class Event(models.Model):
@@ -61,3 +66,40 @@ class Salt(models.Model):
 
     def __str__(self) -> str:
         return f"salt of {self.subject}"
+
+
+class Mail(Moving):
+    """An e-mail that shall leave, written in the transaction of what it tells of.
+
+    Whom it goes to and what it says are sealed, and forgotten once it has left.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        SENT = "sent"
+        FAILED = "failed"
+
+    NEXT: ClassVar[Table] = {
+        Status.QUEUED: {Status.SENT, Status.FAILED},
+        Status.SENT: set(),
+        Status.FAILED: set(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subject = models.CharField(max_length=300, help_text="Whose history tells why: user:<id>.")
+    template = models.CharField(max_length=100, help_text="What it says, in templates/emails.")
+    recipient = EncryptedTextField(blank=True)
+    context = EncryptedTextField(blank=True, help_text="What the template is filled with, as JSON.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    last_error = models.CharField(max_length=255, blank=True)
+    due_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = (
+            models.Index(fields=["due_at"], name="mail_due", condition=Q(status="queued")),
+            models.Index(fields=["subject"], name="mail_of_subject"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.template} {self.status}"

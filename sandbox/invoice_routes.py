@@ -111,6 +111,16 @@ def finalize(call: Call) -> Obj:
     return invoice
 
 
+@routes.route("POST", URL + "/<id>/add_lines", params="InvoiceAddLinesParams")
+def add_lines(call: Call) -> Obj:
+    invoice = call.store.get("invoice", call.path["id"])
+    served.only(call.params, "lines")
+    invoices.check_status(invoice, "update", "draft")
+    return invoice_items.take(
+        call.store, invoice, [_assignable(call.store, invoice, row) for row in call.params["lines"]]
+    )
+
+
 @routes.route("POST", URL + "/<id>/pay", params="InvoicePayParams")
 def pay(call: Call) -> Obj:
     served.only(call.params, "off_session", "paid_out_of_band", "payment_method")
@@ -160,6 +170,18 @@ def send(call: Call) -> Obj:
 def list_lines(call: Call) -> Obj:
     invoice = call.store.get("invoice", call.path["id"])
     return routes.listing(call, invoice_lines.of(call.store, invoice["id"]), f"{URL}/{invoice['id']}/lines")
+
+
+def _assignable(store: Store, invoice: Obj, row: dict[str, Any]) -> Obj:
+    served.only(row, "invoice_item")
+    item = store.get("invoiceitem", row.get("invoice_item", ""), param="lines[invoice_item]")
+    if item["invoice"]:
+        message = f"The invoice item {item['id']} is already attached to an invoice."
+        raise errors.invalid(message, param="lines[invoice_item]")
+    if (item["customer"], item["currency"]) != (invoice["customer"], invoice["currency"]):
+        message = "An invoice item can only be added to an invoice of its own customer and currency."
+        raise errors.invalid(message, param="lines[invoice_item]")
+    return item
 
 
 def _given(store: Store, params: dict[str, Any], customer: Obj) -> dict[str, Any]:

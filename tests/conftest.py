@@ -17,6 +17,7 @@ from pytest_django import DjangoDbBlocker
 from tests import shown as figures
 from tests.books import empty
 from tests.buyer import Buyer
+from tests.events.mailbox import Mailbox
 from tests.stripe_side import StripeSide
 
 shown = figures.shown
@@ -101,3 +102,15 @@ def seals(tmp_path: Path, settings: LazySettings) -> Path:
     settings.HISTORY_SIGNING_KEY = "5e" * 32
     settings.HISTORY_SEALS_DIR = str(tmp_path / "seals")
     return tmp_path / "seals" / "seals.jsonl"
+
+
+@pytest.fixture
+def mailbox(books: None, settings: LazySettings) -> Iterator[Mailbox]:
+    """Give a mail server that listens, and is the one that is set."""
+    box = Mailbox()
+    settings.EMAIL_URL = f"smtp://127.0.0.1:{box.port}"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", box.port
+    settings.DEFAULT_FROM_EMAIL = "Farebox <billing@example.com>"
+    yield box
+    box.close()

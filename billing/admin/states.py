@@ -9,6 +9,8 @@ from config.office import ReadOnly
 COLOURS = {
     "succeeded": "success",
     "active": "success",
+    "paid": "success",
+    "uncollectible": "danger",
     "complete": "success",
     "processed": "success",
     "failed": "danger",

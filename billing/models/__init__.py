@@ -1,6 +1,8 @@
 from billing.models.checkout import Checkout
 from billing.models.customer import Customer, StripePrice
 from billing.models.finding import Finding
+from billing.models.invoice import Invoice, InvoiceLine
+from billing.models.notice import Notice
 from billing.models.payment import Payment
 from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
@@ -11,7 +13,10 @@ __all__ = [
     "Checkout",
     "Customer",
     "Finding",
+    "Invoice",
+    "InvoiceLine",
     "Lease",
+    "Notice",
     "Payment",
     "Refund",
     "RefundApproval",

@@ -7,6 +7,7 @@ their spaces; its UUIDs take integers.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,11 @@ VISIBLE = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7e]+")
 # What follows the host is a path or a query: "#@" there is read differently by old readers.
 AFTER_THE_HOST = re.compile(r"[a-z]+://[^/?#@]+([/?].*)?")
 MAX_KEYS, MAX_KEY, MAX_VALUE = 20, 40, 500
+# Far enough for every lease, near enough for every calendar.
+LAST_YEAR = 9000
+RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 class Integer(serializers.IntegerField):
@@ -137,6 +143,30 @@ class Url(serializers.URLField):
         if not isinstance(data, str) or not VISIBLE.fullmatch(data) or not AFTER_THE_HOST.fullmatch(data):
             self.fail("invalid")
         return str(data)
+
+
+class Moment(serializers.DateTimeField):
+    """RFC 3339 with an offset: a moment without one means another time to each reader."""
+
+    default_error_messages = {
+        "offset": "Give the offset too, such as 2026-01-31T12:00:00Z.",
+        "year": f"Give a year from 1970 to {LAST_YEAR}.",
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Read RFC 3339: Python's own reader takes weeks, commas and the digits of other scripts too."""
+        if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+            self.fail("offset")
+        return super().to_internal_value(value)
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Refuse a moment without an offset, which DRF would take for UTC."""
+        if value.tzinfo is None:
+            self.fail("offset")
+        moment = super().enforce_timezone(value)
+        if not 1970 <= moment.year <= LAST_YEAR:
+            self.fail("year")
+        return moment
 
 
 class Metadata(serializers.DictField):

@@ -25,6 +25,7 @@ EVERYBODY: Row = dict.fromkeys(Role, Reach.ANY)
 ADMIN: Row = {Role.ADMIN: Reach.ANY}
 STAFF: Row = {Role.SUPPORT: Reach.ANY, Role.ADMIN: Reach.ANY}
 STAFF_AND_SERVICES: Row = {Role.SERVICE: Reach.ANY, Role.SUPPORT: Reach.ANY, Role.ADMIN: Reach.ANY}
+SERVICES_AND_ADMIN: Row = {Role.SERVICE: Reach.ANY, Role.ADMIN: Reach.ANY}
 OWNER_AND_READERS: Row = {Role.USER: Reach.OWN, **STAFF_AND_SERVICES}
 OWNER_AND_ADMIN: Row = {Role.USER: Reach.OWN, Role.ADMIN: Reach.ANY}
 OWNER_AND_STAFF: Row = {Role.USER: Reach.OWN, Role.SUPPORT: Reach.ANY, Role.ADMIN: Reach.ANY}
@@ -55,6 +56,13 @@ ROLES: Mapping[str, Row] = {
     "GET subscription": OWNER_AND_READERS,
     "DELETE subscription": OWNER_AND_STAFF,
     "GET user-subscriptions": OWNER_AND_READERS,
+    "GET invoices": STAFF_AND_SERVICES,
+    "POST invoices": SERVICES_AND_ADMIN,
+    "GET invoice": OWNER_AND_READERS,
+    "POST invoice-void": ADMIN,
+    "POST invoice-uncollectible": ADMIN,
+    "GET user-invoices": OWNER_AND_READERS,
+    "GET subscription-invoices": OWNER_AND_READERS,
     "GET entitlement-check": OWNER_AND_READERS,
     "POST entitlement-check": OWNER_AND_READERS,
     "GET user-entitlements": OWNER_AND_READERS,

@@ -17,13 +17,14 @@ from django.test import Client
 
 from billing import approvals, refunds
 from billing.idempotency import Asking
-from billing.models import Checkout, Customer, Payment, Refund, RefundApproval, Subscription
+from billing.models import Checkout, Customer, Invoice, Payment, Refund, RefundApproval, Subscription
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
 from entitlements.models import Entitlement
 from events import clock
 from pricing import plans, quotes, zones
 from tests.api import api
+from tests.billing.billed import an_open_invoice, bill_later
 from tests.buyer import Buyer
 from tests.shown import Shown
 from tests.stripe_side import StripeSide
@@ -47,6 +48,9 @@ class Things:
     refund: UUID | str
     approved: UUID | str
     declined: UUID | str
+    invoice: UUID | str
+    waiting: UUID | str
+    hopeless: UUID | str
 
 
 Call = tuple[str, dict[str, Any] | None]
@@ -83,6 +87,13 @@ def of_user(path: str, **body: str) -> Operation:
     )
 
 
+def billing(things: Things) -> Call:
+    """Let something wait for the invoice that is asked for, where there is a subscription."""
+    if subscription := Subscription.objects.filter(pk=things.subscription).first():
+        bill_later(subscription.customer, subscription=subscription)
+    return "/invoices", {"subscription_id": str(things.subscription)}
+
+
 ZONE = {"country": "Testland", "zone": "C"}
 OPERATIONS: dict[str, Operation] = {
     "GET plans": nothing("/plans"),
@@ -116,6 +127,13 @@ OPERATIONS: dict[str, Operation] = {
     "GET subscription": found("/subscriptions/{subscription}"),
     "DELETE subscription": found("/subscriptions/{subscription}"),
     "GET user-subscriptions": of_user("/users/{user_id}/subscriptions"),
+    "GET invoices": nothing("/invoices"),
+    "POST invoices": Operation(billing, names="object"),
+    "GET invoice": found("/invoices/{invoice}"),
+    "POST invoice-void": found("/invoices/{waiting}/void", {}),
+    "POST invoice-uncollectible": found("/invoices/{hopeless}/uncollectible", {}),
+    "GET user-invoices": of_user("/users/{user_id}/invoices"),
+    "GET subscription-invoices": found("/subscriptions/{subscription}/invoices"),
     "GET entitlement-check": of_user("/entitlements/check?feature_code=export&user_id={user_id}"),
     "POST entitlement-check": of_user("/entitlements/check", feature_code="export", user_id="{user_id}"),
     "GET user-entitlements": of_user("/users/{user_id}/entitlements"),
@@ -135,7 +153,9 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
     asking = Asking.of("admin:alice", None, {})
     refund, _ = refunds.create(payment, 1, reason="duplicate", asking=asking)
     waiting = [approvals.ask(payment, 1, reason="duplicate", asking=asking)[0].pk for _ in range(2)]
-    return Things(user_id, country, plan, payment.pk, checkout.pk, subscription.pk, refund.pk, *waiting)
+    first = subscription.invoices.get().pk
+    unpaid = [an_open_invoice(buyer).pk for _ in range(2)]
+    return Things(user_id, country, plan, payment.pk, checkout.pk, subscription.pk, refund.pk, *waiting, first, *unpaid)
 
 
 def deleted(things: Things) -> Things:
@@ -144,7 +164,7 @@ def deleted(things: Things) -> Things:
     RefundApproval.objects.filter(**mine).delete()
     Refund.objects.filter(**mine).delete()
     Entitlement.objects.filter(user_id=things.user_id).delete()
-    for model in (Payment, Subscription, Checkout):
+    for model in (Payment, Invoice, Subscription, Checkout):
         model.objects.filter(customer__user_id=things.user_id).delete()
     Customer.objects.filter(user_id=things.user_id).delete()
     return things
@@ -158,7 +178,7 @@ def world(books: None, stripe_side: StripeSide) -> dict[str, Things]:
     gone.delete()
     zones.upsert(zones.CountryRow("QP", "Gone", "C"), at=at)
     zones.remove("QP", at=at)
-    names = ("payment", "checkout", "subscription", "refund", "approved", "declined")
+    names = ("payment", "checkout", "subscription", "refund", "approved", "declined", "invoice", "waiting", "hopeless")
     return {
         "own": bought(stripe_side, "anna", country="IN", plan="premium-plan"),
         "other": bought(stripe_side, "ben", country="IN", plan="premium-plan"),

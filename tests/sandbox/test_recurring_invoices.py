@@ -242,3 +242,29 @@ def test_who_owes_is_marked_until_the_invoice_is_paid(sandbox: Sandbox) -> None:
     sandbox.client.v1.invoices.pay(subscription.latest_invoice)
 
     assert (owing, sandbox.client.v1.customers.retrieve(customer).delinquent) == (True, False)
+
+
+def test_waiting_items_are_put_on_a_draft_by_their_ids(sandbox: Sandbox) -> None:
+    """docs.stripe.com/api/invoices/add_lines: those that are named, each once, all or none."""
+    customer = a_customer(sandbox)
+    items = [
+        sandbox.client.v1.invoice_items.create({"customer": customer, "amount": amount, "currency": "usd"}).id
+        for amount in (100, 200, 400)
+    ]
+    draft = sandbox.client.v1.invoices.create({"customer": customer, "currency": "usd"})
+
+    filled = sandbox.client.v1.invoices.add_lines(
+        draft.id, {"lines": [{"invoice_item": items[0]}, {"invoice_item": items[2]}]}
+    )
+
+    assert [line.amount for line in filled.lines.data] == [100, 400]
+    assert filled.total == 500
+    other = sandbox.client.v1.invoices.create({"customer": customer, "currency": "usd"})
+    with pytest.raises(stripe.InvalidRequestError, match="already attached"):
+        sandbox.client.v1.invoices.add_lines(
+            other.id, {"lines": [{"invoice_item": items[1]}, {"invoice_item": items[0]}]}
+        )
+    assert not sandbox.client.v1.invoices.retrieve(other.id).lines.data
+    sandbox.client.v1.invoices.finalize_invoice(draft.id)
+    with pytest.raises(stripe.InvalidRequestError, match="it is open"):
+        sandbox.client.v1.invoices.add_lines(draft.id, {"lines": [{"invoice_item": items[1]}]})

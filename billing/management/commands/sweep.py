@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -12,8 +13,11 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
 from billing import sync
+from events import mail
 
 log = structlog.get_logger("farebox.sweeper")
+# The worker sends; this is for the day on which there is none.
+MAIL_OVERDUE = timedelta(minutes=3)
 
 
 class Command(BaseCommand):
@@ -32,6 +36,7 @@ class Command(BaseCommand):
         while not stop.is_set():
             try:
                 sync.sweep()
+                mail.send_due(overdue=MAIL_OVERDUE)
             except DatabaseError as reason:
                 if options["once"]:
                     raise

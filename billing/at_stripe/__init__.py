@@ -1,0 +1,1 @@
+"""What we ask of Stripe, one module a noun, by the gateway."""
