@@ -6,6 +6,7 @@ whether the work was done). None of them may be made with a transaction open.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from billing.errors import BadSignature, StripeRefused, StripeUnknown
+from vault import stops
 
 Object = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -164,14 +166,14 @@ def verify(body: bytes, signature: str) -> None:
 
 def post(call: Callable[[Any], Any], idempotency_key: str) -> Object:
     """Make something at Stripe under a key of ours. Raises as `ask` does."""
-    return ask(lambda: call({"idempotency_key": idempotency_key}))
+    return ask(functools.wraps(call)(functools.partial(call, {"idempotency_key": idempotency_key})))
 
 
 def pages(call: Callable[[Any], Any]) -> Iterator[Object]:
     """Walk a list of Stripe's to its end. Raises as `ask` does."""
     cursor: Object = {}
     while True:
-        found = ask(lambda cursor=cursor: call({"limit": 100, **cursor}))  # type: ignore[misc]
+        found = ask(functools.wraps(call)(functools.partial(call, {"limit": 100, **cursor})))
         yield from found["data"]
         if not found["has_more"]:
             return
@@ -182,8 +184,11 @@ def ask(call: Callable[[], Any]) -> Object:
     """Call Stripe. Raises StripeRefused, StripeUnknown, and RuntimeError inside a transaction."""
     if connection.in_atomic_block:
         raise RuntimeError("Stripe must not be asked with a transaction open: it may take seconds to answer.")
+    # Named for the function that asks: "stripe.create_refund".
+    name = f"stripe.{call.__qualname__.partition('.')[0]}"
     try:
-        answer: Object = call().to_dict(for_json=True)
+        with stops.around(name):
+            answer: Object = call().to_dict(for_json=True)
     except KEY_REFUSED as refusal:
         # Its text names the key and what it may do: for the log of the operator, not for a buyer.
         raise StripeRefused("Stripe does not let this installation do that.", stripe_code="key_refused") from refusal

@@ -8,6 +8,8 @@ from typing import ParamSpec, TypeVar
 
 from django.db import OperationalError, transaction
 
+from vault import stops
+
 P = ParamSpec("P")
 R = TypeVar("R")
 TRIES = 5
@@ -24,10 +26,16 @@ def whole(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         outermost = not transaction.get_connection().in_atomic_block
+        name = f"commit.{function.__module__}.{function.__name__}"
         for left in reversed(range(TRIES if outermost else 1)):
             try:
                 with transaction.atomic():
-                    return function(*args, **kwargs)
+                    result = function(*args, **kwargs)
+                    if outermost:
+                        stops.at(f"{name}.before")
+                if outermost:
+                    stops.at(f"{name}.after")
+                return result
             except OperationalError as error:
                 if not left or getattr(error.__cause__, "sqlstate", "") not in TRANSIENT:
                     raise

@@ -16,7 +16,7 @@ from billing.errors import BadEvent
 from billing.models import WebhookEvent
 from billing.times import moment
 from config.api.parsing import UNSTORABLE
-from vault import faults
+from vault import faults, stops
 
 log = structlog.get_logger("farebox.webhooks")
 Status = WebhookEvent.Status
@@ -50,7 +50,7 @@ def receive(body: bytes, signature: str, *, at: datetime) -> WebhookEvent | None
     gateway.verify(body, signature)
     event = _parsed(body, at=at)
     try:
-        with transaction.atomic():
+        with stops.around("commit.billing.webhooks.receive"), transaction.atomic():
             event.save(force_insert=True)
     except IntegrityError:
         return None

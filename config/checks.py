@@ -12,7 +12,7 @@ from django.db import connection
 
 from config import environment
 from config.api import issuers
-from vault import keyring
+from vault import keyring, stops
 from vault.errors import BadKey
 
 ISSUER_HINT = "JWT_ALGORITHM with JWT_SECRET or AUTH_PUBLIC_KEY, or the issuer's row in JWT_ISSUERS."
@@ -64,6 +64,14 @@ def live_money_is_not_debugged(**_options: Any) -> list[CheckMessage]:
     if settings.STRIPE_LIVE_MODE and settings.STRIPE_API_BASE != "https://api.stripe.com":
         found.append(Error("A live Stripe key must go to Stripe: unset STRIPE_API_BASE.", id="farebox.E008"))
     return found
+
+
+@register(Tags.security)
+def nothing_is_told_to_fail(**_options: Any) -> list[CheckMessage]:
+    """Keep the points at which tests stop a process out of production."""
+    if stops.plan and settings.ENVIRONMENT == "production":
+        return [Error("FAREBOX_FAULTS stops processes on purpose: not in production.", id="farebox.E021")]
+    return []
 
 
 @register(Tags.security)

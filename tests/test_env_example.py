@@ -10,9 +10,9 @@ from config import environment
 ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "config" / "settings.py"
 EXAMPLE = (ROOT / ".env.example").read_text()
-# Read by the libraries themselves, or by deploy/start.
+# Read by the libraries themselves, by deploy/start, or before the settings are.
 DEPLOYED = {"DATABASE_OWNER_URL", "DB_APP_USER", "DB_APP_PASSWORD"}
-BESIDE = {"PROMETHEUS_MULTIPROC_DIR", *DEPLOYED}
+BESIDE = {"PROMETHEUS_MULTIPROC_DIR", "FAREBOX_FAULTS", *DEPLOYED}
 
 
 def named() -> set[str]:

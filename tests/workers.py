@@ -16,6 +16,8 @@ def pytest_configure() -> None:
     """Move a worker to its own database of Valkey: the first keeps the one that is given. Valkey has sixteen."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     server, _, database = settings.REDIS_URL.rpartition("/")
+    # Or every new client of the tests would read all static files first.
+    settings.WHITENOISE_AUTOREFRESH = True
     settings.REDIS_URL = app.conf.broker_url = os.environ["REDIS_URL"] = f"{server}/{(int(database) + number) % 16}"
 
 

@@ -1,0 +1,285 @@
+"""A process is killed at every point of every flow that writes money or access: nothing is lost, doubled or stuck."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from billing import gateway, janitor, reconcile, refunds, subscriptions, sync
+from billing.errors import NotLive
+from billing.idempotency import Asking
+from billing.models import Checkout, Lease, Payment, Refund, Subscription, WebhookEvent
+from billing.models.asked import Asked
+from events import clock
+from tests.buyer import Buyer
+from tests.shown import Shown
+from tests.stripe_side import StripeSide, work_off
+from vault import stops
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What was there before, what a process does when it is killed, and what must be so when all is settled."""
+
+    before: Callable[[Buyer], None]
+    act: Callable[[Buyer], None]
+    after: Callable[[Buyer], None]
+    # A client that got no answer asks again, with the same key.
+    repeats: bool = True
+
+
+def nothing(buyer: Buyer) -> None:
+    """Nobody has bought anything yet."""
+
+
+def order(plan_id: str) -> Callable[[Buyer], None]:
+    return lambda buyer: void(buyer.order(plan_id, key="k-1"))
+
+
+def void(_: object) -> None:
+    """Drop a result."""
+
+
+def paid_page(plan_id: str) -> Callable[[Buyer], None]:
+    def pay(buyer: Buyer) -> None:
+        buyer.stripe.pay(str(buyer.order(plan_id, key="k-1").stripe_id))
+
+    return pay
+
+
+def events_arrive(buyer: Buyer) -> None:
+    """What Stripe sends comes in at the door, and the worker does its work."""
+    buyer.stripe.deliver()
+
+
+def refund(buyer: Buyer) -> None:
+    asking = Asking.of("admin:ada", "r-1", {})
+    try:
+        refunds.create(Payment.objects.get(), 500, reason="duplicate", asking=asking)
+    finally:
+        sync.try_look(str(Payment.objects.get().stripe_id))
+
+
+def cancel(*, now: bool) -> Callable[[Buyer], None]:
+    def ask(buyer: Buyer) -> None:
+        try:
+            subscriptions.cancel(Subscription.objects.get(), now=now)
+        except NotLive:
+            assert now  # It was done the first time.
+
+    return ask
+
+
+def landing(buyer: Buyer) -> None:
+    """The buyer comes back to the product's page, before any event."""
+    sync.refresh(Checkout.objects.get())
+
+
+def one_page(buyer: Buyer) -> None:
+    checkout = Checkout.objects.get()
+    assert checkout.stripe_id
+    assert checkout.status == Checkout.Status.OPEN
+    assert [one["id"] for one in buyer.stripe.get("checkout/sessions")["data"]] == [checkout.stripe_id]
+    assert len(buyer.stripe.get("customers")["data"]) == 1
+
+
+def bought(buyer: Buyer) -> None:
+    assert buyer.payment.status == Payment.Status.SUCCEEDED
+    assert buyer.may().allowed
+    charges = buyer.stripe.get("charges")["data"]
+    assert [one["paid"] for one in charges] == [True]
+
+
+def subscribed(buyer: Buyer) -> None:
+    bought(buyer)
+    assert Subscription.objects.get().status == Subscription.Status.ACTIVE
+    assert len(buyer.stripe.get("subscriptions", status="all")["data"]) == 1
+
+
+def refunded_once(buyer: Buyer) -> None:
+    assert buyer.payment.refunded_minor == 500
+    assert Refund.objects.get().status == Refund.Status.SUCCEEDED
+    assert [one["amount"] for one in buyer.stripe.get("refunds")["data"]] == [500]
+
+
+def ending(buyer: Buyer) -> None:
+    assert Subscription.objects.get().cancel_at_period_end
+    assert buyer.may().allowed
+
+
+def ended(buyer: Buyer) -> None:
+    assert Subscription.objects.get().status == Subscription.Status.CANCELED
+    assert not buyer.may().allowed
+
+
+def has_bought(buyer: Buyer) -> None:
+    buyer.buy()
+
+
+def has_subscribed(buyer: Buyer) -> None:
+    buyer.subscribe()
+
+
+FLOWS = {
+    "checkout of a purchase": Flow(nothing, order("premium-plan"), one_page),
+    "checkout of a subscription": Flow(nothing, order("pro-monthly"), one_page),
+    "checkout whose client went away": Flow(nothing, order("pro-monthly"), lambda _: None, repeats=False),
+    "events of a payment": Flow(paid_page("premium-plan"), events_arrive, bought),
+    "events of a subscription": Flow(paid_page("pro-monthly"), events_arrive, subscribed),
+    "landing page": Flow(paid_page("premium-plan"), landing, bought),
+    "refund": Flow(has_bought, refund, refunded_once),
+    "cancel at the end": Flow(has_subscribed, cancel(now=False), ending),
+    "cancel now": Flow(has_subscribed, cancel(now=True), ended),
+}
+TALLY = {"points": 0, "kills": 0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_process_killed_at_any_point_leaves_nothing_lost_doubled_or_stuck(
+    name: str, books: None, stripe_side: StripeSide
+) -> None:
+    """Before and after each commit and each call to Stripe."""
+    flow = FLOWS[name]
+    buyer = Buyer(stripe_side, "anna-0")
+    flow.before(buyer)
+    points = passed(lambda: flow.act(buyer))
+    assert len(points) > 1
+    settle(buyer, flow)
+    clean(stripe_side)
+
+    for number, (point, turn) in enumerate(points, start=1):
+        buyer = Buyer(stripe_side, f"anna-{number}")
+        flow.before(buyer)
+        assert killed_at(point, turn, lambda: flow.act(buyer)), f"{name}: {point} was not passed"  # noqa: B023
+        try:
+            settle(buyer, flow)
+        except Exception as reason:
+            raise AssertionError(f"{name}, killed at {point} ({turn}): {reason!r}") from reason
+        clean(stripe_side)
+        TALLY["kills"] += 1
+    TALLY["points"] += len(set(points))
+
+
+def test_the_kills_are_counted(shown: Shown) -> None:
+    assert TALLY["kills"] >= TALLY["points"] > 0
+    shown(f"{TALLY['points']} points of {len(FLOWS)} flows, {TALLY['kills']} processes killed: nothing lost or stuck")
+
+
+def passed(act: Callable[[], None]) -> list[tuple[str, int]]:
+    """Do it once undisturbed: every point that was passed, and for the how manieth time."""
+    heard: list[str] = []
+    with listening(heard.append):
+        act()
+    return [(point, heard[: index + 1].count(point)) for index, point in enumerate(heard)]
+
+
+@contextmanager
+def listening(listener: Callable[[str], None]) -> Iterator[None]:
+    stops.listeners.append(listener)
+    try:
+        yield
+    finally:
+        stops.listeners.remove(listener)
+
+
+def killed_at(point: str, turn: int, act: Callable[[], None]) -> bool:
+    """Do it in a process of its own that is killed, as by kill -9, at this point; False when it came to its end."""
+    for each in connections.all():
+        each.close()
+        each.close_pool()
+    gateway.client.cache_clear()
+    child = os.fork()
+    if child == 0:
+        _die_at(point, turn, act)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "it failed before it was killed"
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _die_at(point: str, turn: int, act: Callable[[], None]) -> None:
+    left = [turn]
+
+    def count(name: str) -> None:
+        if name == point:
+            left[0] -= 1
+            if not left[0]:
+                stops.plan[point] = "kill"
+
+    stops.listeners.append(count)
+    try:
+        act()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def settle(buyer: Buyer, flow: Flow) -> None:
+    """The client asks again, Stripe sends again, the janitor and the reconciliation come by: what must hold?"""
+    let_time_pass()
+    if flow.repeats:
+        flow.act(buyer)
+    arrive_again(buyer.stripe)
+    janitor.settle_unknown(at=clock.now() + timedelta(minutes=2))
+    arrive_again(buyer.stripe)
+
+    flow.after(buyer)
+    since = clock.now() - timedelta(days=1)
+    assert reconcile.compare(since=since).differences == []
+    assert not Checkout.objects.filter(status=Checkout.Status.OPEN, stripe_id=None).exists()
+    assert not Refund.objects.filter(status=Refund.Status.REQUESTED).exists()
+    assert not WebhookEvent.objects.filter(status__in=WebhookEvent.WAITING).exists()
+
+
+def let_time_pass() -> None:
+    """Whoever was at work is gone: what was his for a while is free again."""
+    for model in Asked.__subclasses__():
+        model._default_manager.update(busy_until=None)  # type: ignore[attr-defined]
+    Lease.objects.update(held_until=None)
+
+
+def arrive_again(stripe: StripeSide) -> None:
+    """Stripe sends every event that was not acknowledged again; here all."""
+    for event in reversed(stripe.get("events", limit=100)["data"]):
+        assert stripe.send(json.dumps(event).encode()).status_code == 200
+    work_off()
+
+
+def clean(stripe: StripeSide) -> None:
+    """Empty the books and Stripe for the next one."""
+    from tests.books import empty
+
+    empty()
+    stripe.reset()
+
+
+def test_a_point_can_be_told_to_raise(books: None, stripe_side: StripeSide) -> None:
+    """By name, as FAREBOX_FAULTS names it."""
+    buyer = Buyer(stripe_side, "anna")
+    stops.plan.update(stops.parsed("stripe.open_checkout.before=raise"))
+    try:
+        with pytest.raises(stops.Stopped):
+            buyer.order(key="k-1")
+    finally:
+        stops.plan.clear()
+    let_time_pass()
+
+    assert buyer.order(key="k-1").stripe_id
+
+
+def test_an_action_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="explode"):
+        stops.parsed("stripe.create_refund.before=explode")
