@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from billing import customers, findings, gateway, policy, refunds
-from billing.errors import NotLive
+from billing.errors import NotLive, StripeRefused
 from billing.models import Checkout, Customer, Finding, Payment, Subscription
 from billing.times import maybe, moment
 from billing.transactions import whole
@@ -72,9 +72,20 @@ def cancel(subscription: Subscription, *, now: bool) -> None:
     if subscription.status not in Subscription.LIVE:
         raise NotLive(subscription.status)
     at = clock.now()
-    found = gateway.cancel_subscription(subscription.stripe_id, now=now)
+    found = _cancel_at_stripe(subscription.stripe_id, now=now)
     # Not by a look: one that began before may hold the lease, and would show the state before.
     whole(settle)(found, looked_at=at)
+
+
+def _cancel_at_stripe(stripe_id: str, *, now: bool) -> Object:
+    try:
+        return gateway.cancel_subscription(stripe_id, now=now)
+    except StripeRefused as refusal:
+        # Stripe finds no ended one by this call: the answer to an earlier try may have been lost.
+        found = gateway.fetch(stripe_id) if refusal.stripe_code == "resource_missing" else None
+        if found is None:
+            raise
+        return found
 
 
 def live(customer: Customer, product_line: str) -> Subscription | None:
