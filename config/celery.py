@@ -36,6 +36,7 @@ app.conf.update(
         "ask again about what is unknown": {"task": "billing.settle_unknown", "schedule": 60.0},
         "write down what has ended": {"task": "entitlements.expire", "schedule": 60.0},
         "seal history": {"task": "events.seal", "schedule": 300.0},
+        "forget sessions that have ended": {"task": "config.clear_sessions", "schedule": 3600.0},
         "compare the books": {"task": "billing.reconcile", "schedule": 3600.0},
     },
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import time
 from collections.abc import Callable, Iterator
 
 import prometheus_client as prometheus
+from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -75,8 +77,10 @@ class Books(Collector):
         return family
 
 
-def show(_request: HttpRequest) -> HttpResponse:
+def show(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus: all web processes together (PROMETHEUS_MULTIPROC_DIR), and the books."""
+    if not _may_read(request):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": 'Bearer realm="farebox metrics"'})
     registry = prometheus.CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -86,3 +90,9 @@ def show(_request: HttpRequest) -> HttpResponse:
     books = prometheus.CollectorRegistry()
     books.register(Books())
     return HttpResponse(shown + prometheus.generate_latest(books), content_type=prometheus.CONTENT_TYPE_LATEST)
+
+
+def _may_read(request: HttpRequest) -> bool:
+    asked = f"Bearer {settings.METRICS_TOKEN}".encode()
+    given = request.headers.get("Authorization", "").encode()
+    return not settings.METRICS_TOKEN or hmac.compare_digest(given, asked)

@@ -174,6 +174,9 @@ CORS_ALLOW_HEADERS = [
     "change-reason",
 ]
 
+# What Prometheus shows as a bearer token; without it /metrics is open, and the proxy keeps the world from it.
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+
 # Requests of one principal, or without a token of one network, in 60 seconds.
 RATE_LIMITED = True
 RATE_LIMITS = {
