@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from config.requests import route_of
+from config.requests import method_of, route_of
 
 REQUESTS = prometheus.Counter("http_requests", "HTTP requests answered.", ["method", "route", "code"])
 SECONDS = prometheus.Histogram("http_request_duration_seconds", "Time to answer.", ["method", "route"])
@@ -29,7 +29,7 @@ def measure(get_response: Handler) -> Handler:
     def middleware(request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
         response = get_response(request)
-        route, method = route_of(request), request.method or ""
+        route, method = route_of(request), method_of(request)
         REQUESTS.labels(method, route, response.status_code).inc()
         SECONDS.labels(method, route).observe(time.perf_counter() - started)
         return response

@@ -44,6 +44,18 @@ def test_metrics_by_the_names_that_were_asked(buyer: Buyer) -> None:
 
 
 @pytest.mark.django_db
+def test_invented_methods_make_no_new_numbers() -> None:
+    """API4:2023: each name would be kept for as long as the process lives."""
+    for number in range(3):
+        Client().generic(f"INVENTED{number}", "/healthz")
+
+    shown = Client().get("/metrics").content.decode()
+
+    assert "INVENTED" not in shown
+    assert 'http_requests_total{code="200",method="OTHER",route="healthz"}' in shown
+
+
+@pytest.mark.django_db
 def test_metrics_may_ask_for_a_token(settings: LazySettings) -> None:
     settings.METRICS_TOKEN = "m" * 32
 

@@ -257,6 +257,15 @@ def test_five_wrong_passwords_lock_the_name(anna: User) -> None:
     assert locked.get("/admin/").headers["Location"].startswith("/admin/login/")
 
 
+def test_another_spelling_of_a_name_gives_no_more_guesses(anna: User) -> None:
+    """Full-width letters and outer spaces are the same name at the login, and so for its lock."""
+    spelt = ("anna", " anna", "\uff41nna", "a\uff4ena", "ann\uff41 ")
+    for name in spelt:
+        Client().post("/admin/login/", {"username": name, "password": "wrong"})
+
+    assert with_password()[1] == 429
+
+
 def test_the_lock_opens_after_a_quarter_of_an_hour(anna: User) -> None:
     for _ in range(5):
         with_password("wrong")

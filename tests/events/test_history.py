@@ -94,7 +94,7 @@ def test_support_reads_history_without_ids_of_stripe_and_words_about_a_person() 
         "stripe_id": "pi_3QxYzAbCdEfGh1234",
         "plan_id": "premium-plan",
         "failure_reason": "Anna Example's card is stolen",
-        "note": "asked by anna@example.com about cs_test_a1B2c3D4e5F6g7H8",
+        "said": "asked about cs_test_a1B2c3D4e5F6g7H8",
         "source": {"type": "subscription", "id": "sub_1QxYzAbCdEfGh9876", "lines": ["ii_1QxYzAbCdEfGh5555", 7]},
     }
     write(**said)
@@ -112,6 +112,6 @@ def test_support_reads_history_without_ids_of_stripe_and_words_about_a_person() 
         "stripe_id": "pi_***1234",
         "plan_id": "premium-plan",
         "failure_reason": "***",
-        "note": "asked by *** about cs_test_***g7H8",
+        "said": "asked about cs_test_***g7H8",
         "source": {"type": "subscription", "id": "sub_***9876", "lines": ["ii_***5555", 7]},
     }
