@@ -38,6 +38,7 @@ app.conf.update(
         "seal history": {"task": "events.seal", "schedule": 300.0},
         "tell customers": {"task": "billing.tell_customers", "schedule": 300.0},
         "send mail": {"task": "events.send_mail", "schedule": 30.0},
+        "forget sessions that have ended": {"task": "config.clear_sessions", "schedule": 3600.0},
         "compare the books": {"task": "billing.reconcile", "schedule": 3600.0},
     },
 )

@@ -80,7 +80,15 @@ def sealed_data_has_a_key(**_options: Any) -> list[CheckMessage]:
     try:
         keyring.ring()
     except BadKey as reason:
-        return [Error(str(reason), id="farebox.E020")]
+        return [Error(str(reason), id="farebox.E022")]
+    return []
+
+
+@register(Tags.security)
+def metrics_token_is_long(**_options: Any) -> list[CheckMessage]:
+    """Refuse a token that can be guessed; none at all leaves /metrics to the proxy."""
+    if 0 < len(settings.METRICS_TOKEN) < 32:
+        return [Error("METRICS_TOKEN must have 32 letters or more, or be absent.", id="farebox.E021")]
     return []
 
 

@@ -36,13 +36,15 @@ ALIASES: dict[str, tuple[str, ...]] = {
 def load(root: Path, env: MutableMapping[str, str]) -> None:
     """Fill `env` from the files under `root` and settle every alias.
 
-    Each layer is settled by itself first, so that an alias in the environment beats the plain name in a file.
+    Each layer is settled by itself first, so that an alias in the environment beats the plain name in a file. An empty
+    value is none: `DATABASE_URL=` hides nothing.
     Raises ImproperlyConfigured when two names of one setting disagree. May be repeated.
     """
     for layer in (env, _read(root / ".env"), _read(root / "var" / "local.env")):
         _settle(layer)
         for name, value in layer.items():
-            env.setdefault(name, value)
+            if not env.get(name):
+                env[name] = value
 
 
 def doubled(env: MutableMapping[str, str]) -> Iterator[str]:

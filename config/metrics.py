@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import time
 from collections.abc import Callable, Iterator
 
 import prometheus_client as prometheus
+from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from config.requests import route_of
+from config.requests import method_of, route_of
 
 REQUESTS = prometheus.Counter("http_requests", "HTTP requests answered.", ["method", "route", "code"])
 SECONDS = prometheus.Histogram("http_request_duration_seconds", "Time to answer.", ["method", "route"])
@@ -27,7 +29,7 @@ def measure(get_response: Handler) -> Handler:
     def middleware(request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
         response = get_response(request)
-        route, method = route_of(request), request.method or ""
+        route, method = route_of(request), method_of(request)
         REQUESTS.labels(method, route, response.status_code).inc()
         SECONDS.labels(method, route).observe(time.perf_counter() - started)
         return response
@@ -76,8 +78,10 @@ class Books(Collector):
         return family
 
 
-def show(_request: HttpRequest) -> HttpResponse:
+def show(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus: all web processes together (PROMETHEUS_MULTIPROC_DIR), and the books."""
+    if not _may_read(request):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": 'Bearer realm="farebox metrics"'})
     registry = prometheus.CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -87,3 +91,9 @@ def show(_request: HttpRequest) -> HttpResponse:
     books = prometheus.CollectorRegistry()
     books.register(Books())
     return HttpResponse(shown + prometheus.generate_latest(books), content_type=prometheus.CONTENT_TYPE_LATEST)
+
+
+def _may_read(request: HttpRequest) -> bool:
+    asked = f"Bearer {settings.METRICS_TOKEN}".encode()
+    given = request.headers.get("Authorization", "").encode()
+    return not settings.METRICS_TOKEN or hmac.compare_digest(given, asked)

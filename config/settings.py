@@ -51,7 +51,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_otp",
-    "django_otp.plugins.otp_totp",
     "django_otp.plugins.otp_static",
     "axes",
     "djstripe",
@@ -185,6 +184,9 @@ CORS_ALLOW_HEADERS = [
     "x-request-id",
     "change-reason",
 ]
+
+# What Prometheus shows as a bearer token; without it /metrics is open, and the proxy keeps the world from it.
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 
 # Requests of one principal, or without a token of one network, in 60 seconds.
 RATE_LIMITED = True

@@ -23,6 +23,9 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from config import second_factor
 from config.staff import log
 
+# Where the session keeps that an enrolment code was given.
+ENROLMENT = "enrolment"
+
 
 class CodeForm(forms.Form):
     code = forms.CharField(
@@ -32,17 +35,28 @@ class CodeForm(forms.Form):
     )
 
 
+class EnrolmentForm(forms.Form):
+    enrolment = forms.CharField(
+        max_length=40,
+        label="Enrolment code",
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "autofocus": True}),
+    )
+
+
 @never_cache
-@sensitive_post_parameters("code")
+@sensitive_post_parameters("code", "enrolment")
 @require_http_methods(["GET", "POST"])
 def second_factor_page(request: HttpRequest) -> HttpResponse:
     """Ask for a code, or enrol a new authenticator; then lead on to where staff wanted to go."""
     if not request.user.is_authenticated or not request.user.is_staff:
         return HttpResponseRedirect(reverse("admin:login"))
     user = User.objects.get(pk=request.user.pk)
+    enrolled = second_factor.authenticator(user)
+    if not enrolled and not second_factor.admits(user, request.session.get(ENROLMENT, "")):
+        return _admit(request, user)
     form = CodeForm(request.POST or None)
     code = form.cleaned_data["code"] if form.is_valid() else ""
-    if second_factor.authenticator(user):
+    if enrolled:
         if code and (device := second_factor.verify(user, code)):
             return _enter(request, device)
     elif code and (confirmed := second_factor.confirm(user, code)):
@@ -56,13 +70,24 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     return _show(request, form=form, **_enrolment(user))
 
 
+def _admit(request: HttpRequest, user: User) -> HttpResponse:
+    form = EnrolmentForm(request.POST or None)
+    if form.is_valid():
+        if kept := second_factor.admitted(user, form.cleaned_data["enrolment"]):
+            request.session[ENROLMENT] = kept
+            return HttpResponseRedirect(request.get_full_path())
+        log.warning("enrolment code refused")
+        form.add_error("enrolment", "This code is wrong, was used, or has expired.")
+    return _show(request, enrolment=form)
+
+
 def _enrolment(user: User) -> dict[str, Any]:
     if second_factor.authenticator(user):
         return {}
     device = second_factor.enrolling(user)
     picture = segno.make(device.config_url, error="m").svg_inline(scale=5, border=4, dark="#000", light="#fff")
     # Drawn here from numbers: no text of a user is in it.
-    return {"qr": mark_safe(picture), "secret": device.config_url.split("secret=")[1].split("&")[0]}  # noqa: S308
+    return {"qr": mark_safe(picture), "secret": device.base32}  # noqa: S308
 
 
 def _enter(request: HttpRequest, device: Device) -> HttpResponse:

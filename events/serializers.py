@@ -3,11 +3,14 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from config.api import fields
+from config.api.masking import Masked, told_without_names
 from config.api.strict import Strict
 from events.models import Event
 
 
-class EventSerializer(serializers.ModelSerializer[Event]):
+class EventSerializer(Masked, serializers.ModelSerializer[Event]):
+    masked = {"object": told_without_names, "data": told_without_names}
+
     class Meta:
         model = Event
         fields = (

@@ -6,6 +6,7 @@ On its standard output it says one JSON line a step; what the commands say goes 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
@@ -96,15 +97,18 @@ def seed() -> str:
 
 
 def make_admin() -> str:
-    """Make a first admin with a random password, which is said this once."""
+    """Make a first admin; the password and the code to enrol an authenticator with are said this once."""
     from django.contrib.auth.models import User
 
     users = User.objects
     if users.filter(is_superuser=True).exists():
+        # A lost enrolment code is issued anew by `enrolment_code`, a lost authenticator by `forget_second_factor`.
         return f"there already (new password: .venv/bin/python manage.py changepassword {ADMIN})"
     password = secrets.token_urlsafe(15)
     users.create_superuser(ADMIN, "admin@localhost", password)
-    return f"user {ADMIN}, password {password}  (shown this once; the first login enrols your authenticator)"
+    code = io.StringIO()
+    call_command("enrolment_code", user=ADMIN, why="the first admin", stdout=code)
+    return f"user {ADMIN}, password {password}, enrolment code {code.getvalue().strip()}  (shown this once)"
 
 
 if __name__ == "__main__":

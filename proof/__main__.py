@@ -1,6 +1,7 @@
 """Prove that a running Farebox holds what it promises: `python -m proof`.
 
 Exit code 0: every line holds. 1: a line failed. 2: Farebox cannot be reached. 3: none failed, but some could not run.
+130: stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from proof.show import Screen
 
 MODULES = (prices, purchase, forgery, recurring, refund, faults, books)
 CANNOT_START = 2
+STOPPED = 130
 
 
 def main() -> int:
@@ -84,4 +86,8 @@ def _report(run: Run, outcomes: list[Outcome], seconds: float) -> dict[str, Any]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        sys.exit(STOPPED)

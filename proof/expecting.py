@@ -37,7 +37,7 @@ def true(what: str, holds: bool, got: Any, *, expected: Any = True) -> None:
         raise Differs(what, expected, got)
 
 
-def until(what: str, read: Callable[[], T], good: Callable[[T], bool], *, expected: Any, within: float = 10) -> T:
+def until(what: str, read: Callable[[], T], good: Callable[[T], bool], *, expected: Any, within: float = 30) -> T:
     """Read until the answer is good, and return it. Raises Differs with the last one after `within` s."""
     deadline = time.monotonic() + within
     while not good(found := read()):

@@ -13,5 +13,7 @@ WEBHOOKS = re.compile(r'^webhook_events_total\{status="(\w+)"\} (\S+)$', re.MULT
 
 def webhooks(settings: Settings) -> dict[str, int]:
     """Return how many of Stripe's events are stored, by status."""
-    shown = httpx.get(f"{settings.url}/metrics", timeout=30, trust_env=False).raise_for_status().text
+    headers = {"Authorization": f"Bearer {settings.metrics_token}"} if settings.metrics_token else {}
+    answer = httpx.get(f"{settings.url}/metrics", headers=headers, timeout=30, trust_env=False)
+    shown = answer.raise_for_status().text
     return {status: int(float(count)) for status, count in WEBHOOKS.findall(shown)}

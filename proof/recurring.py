@@ -120,7 +120,6 @@ def _until_status(person: Person, *statuses: str) -> Answer:
         person.subscriptions,
         lambda rows: len(rows) == 1 and rows[0]["status"] in statuses,
         expected=f"one, {' or '.join(statuses)}",
-        within=20,
     )
     return found[0]
 

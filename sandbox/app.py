@@ -34,6 +34,7 @@ MODULES = [
     "disputes",
     "dunning",
     "events",
+    "index_page",
     "invoice_items",
     "invoice_pages",
     "invoice_payments",

@@ -70,6 +70,16 @@ def message(heading: str, text: str, url: str | None = None, link: str = "", sta
     return page(heading, body, status)
 
 
+def index(cards: list[tuple[str, str, str]], seen: list[tuple[str, str, list[tuple[str, str, str]]]]) -> Response:
+    """Say what runs here: cards by number, and what was seen as (heading, address of all of it, rows)."""
+    parts = "".join(
+        f'<h2>{escape(heading)}</h2><p class="hint"><a href="{escape(url)}">All, as JSON</a></p>'
+        f"<table><tbody>{''.join(_row(*row) for row in rows) or '<tr><td>None yet.</td></tr>'}</tbody></table>"
+        for heading, url, rows in seen
+    )
+    return page("Stripe sandbox", _filled("index", cards="".join(_row(*card) for card in cards), seen=parts))
+
+
 def page(title: str, body: str, status: int = 200) -> Response:
     """Put a body into the frame that all pages share."""
     return Response(_filled("layout", title=escape(title), body=body), status, mimetype="text/html")

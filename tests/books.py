@@ -19,7 +19,7 @@ MIRROR = (
 )
 
 
-STAFF = ("auth.User", "sessions.Session", "otp_totp.TOTPDevice", "axes.AccessAttempt")
+STAFF = ("auth.User", "sessions.Session", "config.Authenticator", "axes.AccessAttempt")
 
 
 def empty() -> None:

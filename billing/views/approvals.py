@@ -16,6 +16,7 @@ from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
+from config.api.strict import Nothing, insist_on_nothing
 
 
 class RefundApprovals(APIView):
@@ -45,9 +46,10 @@ class OneRefundApproval(APIView):
 
 
 class ApproveRefund(APIView):
-    @extend_schema(request=None, responses={201: RefundSerializer})
+    @extend_schema(request=Nothing, responses={201: RefundSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Approve as another admin than the one who asked: the money goes back. Repeated, it is the same refund."""
+        insist_on_nothing(request)
         approval = get_object_or_404(RefundApproval, pk=id)
         refund, replayed = approvals.approve(approval, by=principal(request).name)
         sync.try_look(str(refund.payment.stripe_id))
@@ -56,8 +58,9 @@ class ApproveRefund(APIView):
 
 
 class DeclineRefund(APIView):
-    @extend_schema(request=None, responses={200: RefundApprovalSerializer})
+    @extend_schema(request=Nothing, responses={200: RefundApprovalSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Decline as another admin than the one who asked."""
+        insist_on_nothing(request)
         approval = approvals.decline(get_object_or_404(RefundApproval, pk=id), by=principal(request).name)
         return Response(RefundApprovalSerializer(approval, context=seen_by(request)).data)

@@ -39,6 +39,15 @@ class Strict(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class Nothing(Strict):
+    """The body of an operation that is asked by its path alone: no body, or an empty object."""
+
+
+def insist_on_nothing(request: Request) -> None:
+    """Refuse every field of a body: whoever sent one believes that it counts. Raises ValidationError."""
+    Nothing(data=request.data).is_valid(raise_exception=True)
+
+
 def valid(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Return what a query says of a serializer's fields. Raises BadParameter; KnownQuery has refused unknown names."""
     names = serializer().fields

@@ -109,6 +109,21 @@ def test_over_the_cap_one_admin_asks_and_another_approves(paid: Payment, buyer: 
     assert buyer.history("refund_approval") == ["refund_approval.requested", "refund_approval.approved"]
 
 
+@pytest.mark.parametrize("verb", ["approve", "decline"])
+def test_who_sends_a_body_with_a_decision_is_told_that_it_does_not_count(paid: Payment, verb: str) -> None:
+    """Unknown fields are refused: nothing is decided by a request that asks for something else."""
+    asked = post(ALICE, "refund-approvals", payment_id=str(paid.pk), reason="duplicate").json()
+    path = f"refund-approvals/{asked['id']}/{verb}"
+
+    part = post(ADA, path, amount=1)
+    listed = ADA.post(f"{V1}/{path}", "[1]", content_type="application/json")
+    empty = ADA.generic("POST", f"{V1}/{path}")
+
+    assert (part.status_code, part.json()["errors"][0]["pointer"]) == (400, "#/amount")
+    assert listed.status_code == 400
+    assert empty.status_code in (200, 201)
+
+
 def test_eight_who_approve_at_once_give_back_once(paid: Payment, buyer: Buyer) -> None:
     """Whoever comes first decides; the others find the same refund, or that it is under way."""
     asked = post(ALICE, "refund-approvals", payment_id=str(paid.pk), reason="duplicate").json()

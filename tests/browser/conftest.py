@@ -9,10 +9,14 @@ from collections.abc import Iterator
 import pytest
 from django.conf import LazySettings
 from django.db import connections
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.proof.serving import serving
 
+# For a machine that is busy with others.
+PATIENCE_MS = 60_000
+GIVEN_UP = "net::ERR_ABORTED"
+expect.set_options(timeout=PATIENCE_MS)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -52,13 +56,19 @@ class Visitor:
         self.strangers: list[str] = []
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("requestfailed", lambda request: self.complaints.append(f"{request.url}: {request.failure}"))
+        page.on("requestfailed", lambda request: self._failed(request.url, request.failure or ""))
         page.on("request", lambda request: self._seen(request.url))
 
     def _heard(self, said: ConsoleMessage) -> None:
         # A browser asks for /favicon.ico by itself where a page names no icon.
         if said.type == "error" and not said.location["url"].endswith("/favicon.ico"):
             self.complaints.append(said.text)
+
+    def _failed(self, url: str, why: str) -> None:
+        # The browser gives up what it still loads, such as the icon, when the page is left. What is forbidden or not
+        # there has other names.
+        if why != GIVEN_UP:
+            self.complaints.append(f"{url}: {why}")
 
     def _seen(self, url: str) -> None:
         if not url.startswith(("http://127.0.0.1:", "data:", "blob:")):
@@ -69,6 +79,6 @@ class Visitor:
 def visitor(chromium: Browser) -> Iterator[Visitor]:
     context = chromium.new_context(viewport={"width": 1200, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield Visitor(page)
     context.close()

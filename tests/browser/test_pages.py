@@ -6,9 +6,10 @@ import os
 
 import pytest
 from django.contrib.auth import get_user_model
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from playwright.sync_api import expect
 
+from config import second_factor
+from config.models import Authenticator
 from tests.browser.conftest import Visitor
 from tests.staff import code_of
 
@@ -61,14 +62,17 @@ def test_the_api_can_be_read_and_tried_offline(farebox: str, visitor: Visitor) -
 def test_staff_log_in_and_see_the_plans(farebox: str, visitor: Visitor) -> None:
     """AD-01."""
     password = os.urandom(12).hex()
-    get_user_model().objects.create_superuser("anna", "anna@example.com", password)
+    anna = get_user_model().objects.create_superuser("anna", "anna@example.com", password)
+    enrolment = second_factor.invite(anna, why="new")
 
     visitor.page.goto(f"{farebox}/admin/")
     visitor.page.get_by_label("Username").fill("anna")
     visitor.page.get_by_label("Password").fill(password)
     visitor.page.get_by_role("button", name="Log in").click()
+    visitor.page.get_by_role("textbox", name="Enrolment code").fill(enrolment)
+    visitor.page.get_by_role("button", name="Continue").click()
     visitor.page.locator("#secret").wait_for()
-    visitor.page.get_by_role("textbox", name="Code").fill(code_of(TOTPDevice.objects.get(user__username="anna")))
+    visitor.page.get_by_role("textbox", name="Code").fill(code_of(Authenticator.objects.get(user__username="anna")))
     visitor.page.get_by_role("button", name="Continue").click()
     expect(visitor.page.locator("#recovery-codes li")).to_have_count(10)
     visitor.page.goto(f"{farebox}/admin/pricing/plan/")

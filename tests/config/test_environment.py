@@ -27,6 +27,12 @@ def test_the_environment_beats_the_files(tmp_path: Path) -> None:
     assert (env["PORT"], env["LOG_LEVEL"], env["REDIS_URL"]) == ("1", "DEBUG", "redis://x/1")
 
 
+def test_an_empty_value_hides_nothing(tmp_path: Path) -> None:
+    env = loaded(tmp_path, {"PORT": ""}, "DATABASE_URL=\nPORT=2\n", "DATABASE_URL=postgres://x/y\n")
+
+    assert (env["DATABASE_URL"], env["PORT"]) == ("postgres://x/y", "2")
+
+
 @pytest.mark.parametrize(("alias", "name"), [(a, n) for n, others in environment.ALIASES.items() for a in others])
 def test_every_alias_is_accepted(tmp_path: Path, alias: str, name: str) -> None:
     """DE-08: the names of the services before."""

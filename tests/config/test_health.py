@@ -44,6 +44,32 @@ def test_metrics_by_the_names_that_were_asked(buyer: Buyer) -> None:
 
 
 @pytest.mark.django_db
+def test_invented_methods_make_no_new_numbers() -> None:
+    """API4:2023: each name would be kept for as long as the process lives."""
+    for number in range(3):
+        Client().generic(f"INVENTED{number}", "/healthz")
+
+    shown = Client().get("/metrics").content.decode()
+
+    assert "INVENTED" not in shown
+    assert 'http_requests_total{code="200",method="OTHER",route="healthz"}' in shown
+
+
+@pytest.mark.django_db
+def test_metrics_may_ask_for_a_token(settings: LazySettings) -> None:
+    settings.METRICS_TOKEN = "m" * 32
+
+    asked = {
+        given: Client().get("/metrics", headers={"Authorization": given}).status_code
+        for given in ("", "Bearer", "Bearer x", f"Bearer {'m' * 31}", f"Bearer {'m' * 32} ", "m" * 32, "Bearer é")
+    }
+
+    assert set(asked.values()) == {401}, asked
+    assert Client().get("/metrics").status_code == 401
+    assert Client().get("/metrics", headers={"Authorization": f"Bearer {'m' * 32}"}).status_code == 200
+
+
+@pytest.mark.django_db
 def test_a_request_id_is_kept_or_made() -> None:
     """OB-04: a caller's own id when it is a plain token; anything else is replaced."""
     assert Client().get("/healthz", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"

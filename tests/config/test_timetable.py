@@ -1,20 +1,35 @@
-"""The timetable names tasks that exist: a job under a wrong name would never run, and say nothing."""
+"""Every job of the timetable is there, and what has ended does not pile up."""
 
 from __future__ import annotations
 
-import billing.tasks
-import entitlements.tasks
-import events.tasks
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from config import tasks
 from config.celery import app
+from tests.staff import log_in
 
-MODULES = (billing.tasks, entitlements.tasks, events.tasks)
+
+@pytest.mark.django_db
+def test_every_job_of_the_timetable_is_a_task() -> None:
+    app.loader.import_default_modules()
+
+    assert {job["task"] for job in app.conf.beat_schedule.values()} <= set(app.tasks)
 
 
-def test_every_periodic_job_is_a_task() -> None:
-    """JO-01."""
-    known = {thing.name for module in MODULES for thing in vars(module).values() if hasattr(thing, "apply_async")}
+@pytest.mark.django_db
+def test_sessions_that_have_ended_are_removed() -> None:
+    """ASVS 7.3: nothing of them is left to be found."""
+    ended, live = (User.objects.create_superuser(name) for name in ("anna", "ben"))
+    log_in(Client(), ended)
+    Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    log_in(Client(), live)
 
-    jobs = {row["task"] for row in app.conf.beat_schedule.values()}
+    tasks.clear_sessions()
 
-    assert jobs <= known
-    assert {"billing.tell_customers", "events.send_mail"} <= jobs
+    assert [session.get_decoded()["_auth_user_id"] for session in Session.objects.all()] == [str(live.pk)]

@@ -84,3 +84,34 @@ def test_staff_read_history_by_subject_object_and_type() -> None:
     assert first["has_more"]
     assert [event["sequence"] for event in rest.json()["data"]] == [3, 2, 1]
     assert not rest.json()["has_more"]
+
+
+@pytest.mark.django_db
+def test_support_reads_history_without_ids_of_stripe_and_words_about_a_person() -> None:
+    """API3:2023: masked as everything else that support reads; in full for admins and services."""
+    said = {
+        "status": "in_progress",
+        "stripe_id": "pi_3QxYzAbCdEfGh1234",
+        "plan_id": "premium-plan",
+        "failure_reason": "Anna Example's card is stolen",
+        "said": "asked about cs_test_a1B2c3D4e5F6g7H8",
+        "source": {"type": "subscription", "id": "sub_1QxYzAbCdEfGh9876", "lines": ["ii_1QxYzAbCdEfGh5555", 7]},
+    }
+    write(**said)
+
+    shown = {
+        role: api("root", role).get("/api/v1/events", {"subject": "user:anna"}).json()["data"][0]
+        for role in ("support", "admin", "service")
+    }
+
+    assert shown["admin"] == shown["service"]
+    assert shown["admin"]["data"] == {"amount": 1, **said}
+    assert shown["support"]["data"] == {
+        "amount": 1,
+        "status": "in_progress",
+        "stripe_id": "pi_***1234",
+        "plan_id": "premium-plan",
+        "failure_reason": "***",
+        "said": "asked about cs_test_***g7H8",
+        "source": {"type": "subscription", "id": "sub_***9876", "lines": ["ii_***5555", 7]},
+    }

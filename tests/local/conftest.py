@@ -57,8 +57,8 @@ def _segments(home: Home) -> list[str]:
     return [line for line in Path("/proc/sysvipc/shm").read_text().splitlines() if line.split()[0] in inodes]
 
 
-def until(true: Callable[[], object], *, seconds: float = 20) -> None:
-    """Wait for what another process does."""
+def until(true: Callable[[], object], *, seconds: float = 120) -> None:
+    """Wait for what another process does: long enough for a machine that is busy with others."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen"

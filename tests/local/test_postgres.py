@@ -229,4 +229,4 @@ def _kill_all(processes: list[psutil.Process]) -> None:
         # A child may have ended with its parent.
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    assert running.await_end(processes, seconds=10) == []
+    assert running.await_end(processes, seconds=60) == []

@@ -85,7 +85,7 @@ def test_a_zombie_has_ended(home: Home) -> None:
     process = psutil.Process(child.pid)
     child.kill()
 
-    assert running.await_end([process], seconds=5) == []
+    assert running.await_end([process], seconds=60) == []
 
     child.wait()
 

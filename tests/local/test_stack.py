@@ -82,7 +82,7 @@ def test_a_changed_file_brings_new_processes(clone: Home) -> None:
 def test_when_one_ends_all_end_and_the_next_time_they_are_back(clone: Home) -> None:
     setting_up.bring_up(clone, Progress())
     _kill(clone, "sweeper")
-    until(lambda: not running.marked(clone, stack.SUPERVISOR, *stack.PARTS), seconds=60)
+    until(lambda: not running.marked(clone, stack.SUPERVISOR, *stack.PARTS))
 
     setting_up.bring_up(clone, Progress())
 
@@ -120,4 +120,4 @@ def _kill(home: Home, *parts: str) -> None:
     found: list[psutil.Process] = running.marked(home, *parts)
     for process in found:
         process.kill()
-    running.await_end(found, seconds=10)
+    running.await_end(found, seconds=60)

@@ -33,7 +33,7 @@ def test_a_killed_server_is_started_again_on_its_port(home: Home) -> None:
     before = valkey.start(home)
     server = _server(home)
     server.kill()
-    running.await_end([server], seconds=10)
+    running.await_end([server], seconds=60)
 
     after = valkey.start(home, wanted=_port(before))
 

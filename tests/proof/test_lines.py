@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,6 +20,7 @@ from proof.run import Run
 from proof.settings import Settings
 from proof.show import Screen
 
+ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = "http://127.0.0.1:1"
 
 
@@ -122,3 +129,26 @@ def test_waiting_ends_with_the_last_thing_that_was_seen() -> None:
     found = until("payment", lambda: next(answers), lambda status: status == "succeeded", expected="succeeded")
 
     assert found == "succeeded"
+
+
+def test_ctrl_c_ends_the_proof_without_a_traceback() -> None:
+    """It waits for an answer that never comes, until somebody has enough."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        settings = {
+            "JWT_SECRET": "j" * 32,
+            "STRIPE_SECRET_KEY": "sk_test_a",
+            "STRIPE_WEBHOOK_SECRET": "whsec_a",
+            "PYTHONUNBUFFERED": "1",
+        }
+        proof = subprocess.Popen(
+            [sys.executable, "-m", "proof", "--url", f"http://127.0.0.1:{deaf.getsockname()[1]}"],
+            cwd=ROOT, env=os.environ | settings, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        caller, _ = deaf.accept()
+        proof.send_signal(signal.SIGINT)
+        said, complaint = proof.communicate()
+        caller.close()
+
+    assert proof.returncode == 130
+    assert complaint == "\nStopped.\n"
+    assert "Traceback" not in said

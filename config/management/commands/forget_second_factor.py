@@ -14,7 +14,7 @@ from events import context
 
 
 class Command(BaseCommand):
-    help = "Remove a staff member's authenticator and recovery codes; the next login enrols a new one."
+    help = "Remove a staff member's authenticator and recovery codes; prints the code to enrol a new one with."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take whose, and why."""
@@ -28,4 +28,5 @@ class Command(BaseCommand):
             raise CommandError(f"There is no member of staff named {options['user']}.")
         with context.acting(f"operator:{getpass.getuser()}"):
             removed = second_factor.forget(user, why=options["why"])
-        self.stdout.write(f"{removed} removed; the next login of {user} enrols an authenticator.")
+            code = second_factor.invite(user, why=options["why"])
+        self.stdout.write(f"{removed} removed; {user} enrols anew with the enrolment code {code}, within three days.")
