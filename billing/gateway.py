@@ -29,6 +29,9 @@ EXPAND = {
     "sub_": ["items.data.price.product", "customer"],
     "in_": ["payments", "customer"],
     "cs_": ["customer"],
+    "cus_": ["invoice_settings.default_payment_method"],
+    "pm_": ["customer"],
+    "seti_": ["payment_method"],
 }
 
 
@@ -47,12 +50,6 @@ def client() -> stripe.StripeClient:
 def key(kind: str, id: UUID | str, action: str, attempt: int = 1) -> str:
     """Make Stripe's idempotency key of one step: the same for every try of the same attempt."""
     return f"{settings.ENVIRONMENT}:{kind}:{id}:{action}:{attempt}"
-
-
-def create_customer(*, id: UUID, user_id: str) -> Object:
-    """Make Stripe's customer for ours."""
-    params: Any = {"metadata": {"customer_id": str(id), "user_id": user_id}}
-    return post(lambda options: client().v1.customers.create(params, options), key("customer", id, "create"))
 
 
 def price_by_lookup_key(lookup_key: str) -> Object | None:
@@ -107,6 +104,9 @@ def fetch(stripe_id: str) -> Object | None:
         "sub_": client().v1.subscriptions,
         "in_": client().v1.invoices,
         "cs_": client().v1.checkout.sessions,
+        "cus_": client().v1.customers,
+        "pm_": client().v1.payment_methods,
+        "seti_": client().v1.setup_intents,
     }
     service: Any = services[prefix]
     try:

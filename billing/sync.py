@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.db import OperationalError, transaction
 
-from billing import checkouts, customers, gateway, leases, mirror, payments, subscriptions, webhooks
+from billing import checkouts, customers, gateway, leases, mirror, payment_methods, payments, subscriptions, webhooks
 from billing.errors import BillingError, LeaseLost
 from billing.models import Checkout, WebhookEvent
 from billing.transactions import whole
@@ -23,8 +23,10 @@ from vault import faults
 log = structlog.get_logger("farebox.sync")
 Object = dict[str, Any]
 FRESH_FOR = timedelta(seconds=2)
-# Parents first, so that a payment finds the subscription that it pays.
+# Parents first, so that a payment finds the subscription that it pays, and a customer the card that is his default.
 SETTLE: dict[str, Callable[..., bool]] = {
+    "payment_method": payment_methods.settle,
+    "customer": customers.settle,
     "checkout.session": checkouts.settle,
     "subscription": subscriptions.settle,
     "invoice": payments.settle_invoice,
@@ -97,6 +99,9 @@ def gather(stripe_id: str) -> Iterator[Object]:
         case "subscription":
             if found["latest_invoice"]:
                 yield from _invoice(found["latest_invoice"])
+        case "customer":
+            if isinstance(method := (found.get("invoice_settings") or {}).get("default_payment_method"), dict):
+                yield method
         case "invoice":
             if subscription := payments.subscription_of(found):
                 yield from _alone(subscription)
@@ -146,7 +151,7 @@ def _write(held: leases.Held, found: list[Object], covered: list[int], at: datet
         ours = [SETTLE[one["object"]](one, looked_at=at) for one in in_order]
     if any(ours):
         _mirror(found)
-        customers.learn(found)
+        customers.learn(found, looked_at=at)
     status = WebhookEvent.Status.PROCESSED if any(ours) else WebhookEvent.Status.IGNORED
     webhooks.finish(covered, status, at=at)
     leases.release(held)

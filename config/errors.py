@@ -51,6 +51,13 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.AlreadyDecided: 409,
     billing.errors.NotRefundable: 409,
     billing.errors.NotLive: 409,
+    billing.errors.CustomerExists: 409,
+    billing.errors.CustomerErased: 409,
+    billing.errors.PaymentMethodNotUsable: 409,
+    billing.errors.SetupNotDone: 409,
+    billing.errors.PaymentMethodInUse: 409,
+    billing.errors.PaymentMethodGone: 409,
+    billing.errors.PaymentMethodBusy: 409,
 }
 
 

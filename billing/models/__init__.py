@@ -1,20 +1,24 @@
 from billing.models.checkout import Checkout
-from billing.models.customer import Customer, StripePrice
+from billing.models.customer import Customer, StripeCustomer, StripePrice
 from billing.models.finding import Finding
 from billing.models.payment import Payment
+from billing.models.payment_method import CardSetup, PaymentMethod
 from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
 from billing.models.subscription import Subscription
 from billing.models.webhook import Lease, WebhookEvent
 
 __all__ = [
+    "CardSetup",
     "Checkout",
     "Customer",
     "Finding",
     "Lease",
     "Payment",
+    "PaymentMethod",
     "Refund",
     "RefundApproval",
+    "StripeCustomer",
     "StripePrice",
     "Subscription",
     "WebhookEvent",
