@@ -29,7 +29,7 @@ EXPAND = {
     "sub_": ["items.data.price.product", "customer"],
     "in_": ["payments", "customer"],
     "cs_": ["customer"],
-    "cus_": ["invoice_settings.default_payment_method"],
+    "cus_": [],
     "pm_": ["customer"],
     "seti_": ["payment_method"],
 }

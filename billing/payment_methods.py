@@ -121,6 +121,11 @@ def make_default(method: PaymentMethod) -> PaymentMethod:
     return method
 
 
+def is_known(stripe_id: str) -> bool:
+    """Say whether a payment method is here already, and attached."""
+    return PaymentMethod.objects.filter(stripe_id=stripe_id, attached_at__isnull=False).exists()
+
+
 def of_customer(customer: Customer) -> QuerySet[PaymentMethod]:
     """List what a customer can pay with now."""
     return PaymentMethod.objects.filter(customer=customer, detached_at=None).exclude(attached_at=None)

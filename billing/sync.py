@@ -100,8 +100,10 @@ def gather(stripe_id: str) -> Iterator[Object]:
             if found["latest_invoice"]:
                 yield from _invoice(found["latest_invoice"])
         case "customer":
-            if isinstance(method := (found.get("invoice_settings") or {}).get("default_payment_method"), dict):
-                yield method
+            # Not expanded: one that is deleted has nothing to expand.
+            method = (found.get("invoice_settings") or {}).get("default_payment_method")
+            if method and not payment_methods.is_known(method):
+                yield from _alone(method)
         case "invoice":
             if subscription := payments.subscription_of(found):
                 yield from _alone(subscription)

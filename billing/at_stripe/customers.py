@@ -23,11 +23,13 @@ def made_for(row: UUID, *, since: datetime, until: datetime) -> Object | None:
 
 
 def update(stripe_id: str, *, email: str, name: str, country: str) -> Object:
-    """Tell Stripe who it is. Repeating it changes nothing.
+    """Tell Stripe who it is. Repeating it changes nothing. Stripe lets none of them be emptied.
 
     The country goes into the metadata: Stripe would lay it over the whole address that a buyer typed.
     """
-    params: Any = {"email": email, "name": name, "metadata": {"country": country}}
+    params: Any = {key: value for key, value in {"email": email, "name": name}.items() if value}
+    if country:
+        params["metadata"] = {"country": country}
     return gateway.ask(lambda: gateway.client().v1.customers.update(stripe_id, params))
 
 

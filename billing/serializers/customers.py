@@ -16,15 +16,12 @@ class Email(fields.Text, serializers.EmailField):
 
 
 class CustomerSaid(Strict):
-    """What is said of a customer. A field that is left out stays as it is; an empty one is emptied."""
+    """What is said of a customer. A field that is left out stays as it is; none can be emptied, as at Stripe."""
 
-    email = Email(required=False, max_length=254, allow_blank=True)
-    name = fields.Text(required=False, max_length=255, allow_blank=True)
+    email = Email(required=False, max_length=254)
+    name = fields.Text(required=False, max_length=255)
     country = fields.Pattern(
-        r"^([A-Za-z]{2})?\Z",
-        required=False,
-        allow_blank=True,
-        help_text="ISO 3166-1 alpha-2: where the customer lives.",
+        r"^[A-Za-z]{2}\Z", required=False, help_text="ISO 3166-1 alpha-2: where the customer lives."
     )
 
     def validate_country(self, country: str) -> str:
