@@ -31,6 +31,33 @@ class StripeRefused(BillingError):
         self.stripe_code = stripe_code
 
 
+# Whoever tries stolen cards must not learn from us that he was seen: https://docs.stripe.com/declines/codes.
+SECRET_DECLINES = {
+    "fraudulent",
+    "highest_risk_level",
+    "lost_card",
+    "merchant_blacklist",
+    "pickup_card",
+    "restricted_card",
+    "security_violation",
+    "stolen_card",
+}
+
+
+class CardDeclined(StripeRefused):
+    """The bank, or Stripe, does not take the card: the buyer may try another.
+
+    `decline_code` says why, as far as a buyer may know; `stripe_code` is Stripe's own code.
+    """
+
+    code = "card_declined"
+
+    def __init__(self, message: str, *, stripe_code: str = "", decline_code: str = ""):
+        named = decline_code or stripe_code
+        self.decline_code = "generic_decline" if named in SECRET_DECLINES else named
+        super().__init__(f"{message} ({self.decline_code})", stripe_code=stripe_code)
+
+
 class BadSignature(BillingError):
     code = "bad_signature"
 
@@ -175,3 +202,58 @@ class InvoiceNotOpen(BillingError):
 
     def __init__(self, status: str):
         super().__init__(f"The invoice is {status}: only one that is open can be closed.")
+
+
+class CustomerExists(BillingError):
+    code = "customer_exists"
+    field = "user_id"
+
+    def __init__(self, user_id: str):
+        super().__init__(f"User {user_id} is a customer already.")
+
+
+class CustomerErased(BillingError):
+    code = "customer_erased"
+
+    def __init__(self, user_id: str):
+        super().__init__(f"What named user {user_id} was erased, and nothing new is kept of him.")
+
+
+class PaymentMethodNotUsable(BillingError):
+    """Absent, somebody else's, or used up: who asks must not learn which."""
+
+    code = "payment_method_not_usable"
+    field = "payment_method_id"
+
+    def __init__(self, reference: str):
+        super().__init__(f"{reference} is no payment method that this customer can use.")
+
+
+class SetupNotDone(BillingError):
+    code = "setup_not_done"
+    field = "payment_method_id"
+
+    def __init__(self, status: str):
+        super().__init__(f"The buyer has not finished leaving a card: the setup is {status}.")
+
+
+class PaymentMethodInUse(BillingError):
+    code = "payment_method_in_use"
+
+    def __init__(self) -> None:
+        super().__init__("A subscription that runs is paid by it: make another one the default first.")
+
+
+class PaymentMethodGone(BillingError):
+    code = "payment_method_gone"
+
+    def __init__(self) -> None:
+        super().__init__("This payment method was taken away.")
+
+
+class PaymentMethodBusy(BillingError):
+    code = "payment_method_busy"
+    retry_after = 2
+
+    def __init__(self) -> None:
+        super().__init__("Another change of this customer's payment methods is under way.")

@@ -1,7 +1,7 @@
 """Every call to Stripe: our idempotency key, our timeout, three classes of result.
 
-A call returns what Stripe holds (a plain dict), or raises StripeRefused (a definite no), or StripeUnknown (nobody knows
-whether the work was done). None of them may be made with a transaction open.
+A call returns what Stripe holds (a plain dict), or raises StripeRefused (a definite no; CardDeclined when it is the
+card's), or StripeUnknown (nobody knows whether the work was done). None of them may be made with a transaction open.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import stripe
 from django.conf import settings
 from django.db import connection
 
-from billing.errors import BadSignature, StripeRefused, StripeUnknown
+from billing.errors import BadSignature, CardDeclined, StripeRefused, StripeUnknown
 from vault import stops
 
 Object = dict[str, Any]
 Answer = TypeVar("Answer")
 SIGNATURE_TOLERANCE_SECONDS = 300
-# https://docs.stripe.com/error-low-level: anything but these says nothing about what was done.
-DEFINITE = (stripe.CardError, stripe.InvalidRequestError)
+# https://docs.stripe.com/error-low-level: anything but a refused card, a refused request and these says nothing about
+# what was done.
 KEY_REFUSED = (stripe.AuthenticationError, stripe.PermissionError)
 
 EXPAND = {
@@ -31,6 +31,9 @@ EXPAND = {
     "sub_": ["items.data.price.product", "customer"],
     "in_": ["payments", "customer"],
     "cs_": ["customer"],
+    "cus_": [],
+    "pm_": ["customer"],
+    "seti_": ["payment_method"],
 }
 
 
@@ -49,12 +52,6 @@ def client() -> stripe.StripeClient:
 def key(kind: str, id: UUID | str, action: str, attempt: int = 1) -> str:
     """Make Stripe's idempotency key of one step: the same for every try of the same attempt."""
     return f"{settings.ENVIRONMENT}:{kind}:{id}:{action}:{attempt}"
-
-
-def create_customer(*, id: UUID, user_id: str) -> Object:
-    """Make Stripe's customer for ours."""
-    params: Any = {"metadata": {"customer_id": str(id), "user_id": user_id}}
-    return post(lambda options: client().v1.customers.create(params, options), key("customer", id, "create"))
 
 
 def price_by_lookup_key(lookup_key: str) -> Object | None:
@@ -109,6 +106,9 @@ def fetch(stripe_id: str) -> Object | None:
         "sub_": client().v1.subscriptions,
         "in_": client().v1.invoices,
         "cs_": client().v1.checkout.sessions,
+        "cus_": client().v1.customers,
+        "pm_": client().v1.payment_methods,
+        "seti_": client().v1.setup_intents,
     }
     service: Any = services[prefix]
     try:
@@ -192,7 +192,12 @@ def ask(call: Callable[[], Any]) -> Object:
     except KEY_REFUSED as refusal:
         # Its text names the key and what it may do: for the log of the operator, not for a buyer.
         raise StripeRefused("Stripe does not let this installation do that.", stripe_code="key_refused") from refusal
-    except DEFINITE as refusal:
+    except stripe.CardError as refusal:
+        declined = refusal.error.decline_code if refusal.error else None
+        raise CardDeclined(
+            refusal.user_message or str(refusal), stripe_code=refusal.code or "", decline_code=declined or ""
+        ) from refusal
+    except stripe.InvalidRequestError as refusal:
         raise StripeRefused(refusal.user_message or str(refusal), stripe_code=refusal.code or "") from refusal
     except stripe.StripeError as reason:
         raise StripeUnknown(type(reason).__name__) from reason

@@ -87,7 +87,7 @@ def record(type: str, row: Invoice, *, at: datetime) -> None:
 
 
 def _customer_of(invoice: Object) -> Customer | None:
-    return Customer.objects.filter(stripe_id=gateway.id_of(invoice["customer"]) or "").first()
+    return customers.with_stripe_id(gateway.id_of(invoice["customer"]) or "")
 
 
 def _of(invoice: Object, customer: Customer) -> Invoice | None:

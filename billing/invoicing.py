@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from billing import customers, gateway, idempotency, invoices
+from billing import customers, gateway, idempotency, invoices, stripe_customers
 from billing.at_stripe import invoices as at_stripe
 from billing.errors import InvoiceNotOpen, NothingToInvoice, StripeRefused
 from billing.idempotency import BUSY_FOR, Asking
@@ -146,15 +146,16 @@ def _finish(invoice: Invoice) -> None:
 
 def _asked(wanted: Wanted) -> Object:
     """Work out what Stripe shall be asked. Raises NothingToInvoice."""
-    if not wanted.customer.stripe_id:
-        raise NothingToInvoice
-    params: Object = {"customer": wanted.customer.stripe_id}
+    params: Object = {}
+    payers = stripe_customers.open_ids(wanted.customer)
     if wanted.subscription and (found := gateway.fetch(wanted.subscription.stripe_id)):
-        params["customer"] = gateway.id_of(found["customer"])
+        payers = [str(gateway.id_of(found["customer"]))]
         # A subscription that was bought on Stripe's page has a card of its own.
         if method := gateway.id_of(found["default_payment_method"]):
             params["default_payment_method"] = method
-    items = list(_waiting(params["customer"], wanted))
+    # One for each currency that Stripe has locked him to: the first for whom something waits.
+    found_items = ((payer, list(_waiting(payer, wanted))) for payer in payers)
+    params["customer"], items = next((one for one in found_items if one[1]), ("", []))
     if not items:
         raise NothingToInvoice
     params["currency"] = items[-1]["currency"]

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from billing import invoicing, opening, refunds, sync
+from billing import invoicing, opening, payment_methods, refunds, stripe_customers, sync
 from billing.errors import BillingError
 from billing.models import Checkout, Refund
 from vault import faults
@@ -18,7 +18,8 @@ log = structlog.get_logger("farebox.janitor")
 
 def settle_unknown(*, at: datetime) -> int:
     """Find out what became of what Stripe never answered for. Returns how many are known now."""
-    settled = sum(_known(partial(opening.settle_unknown, checkout, at=at)) for checkout in opening.unknown(at=at))
+    settled = _settle_customers(at=at)
+    settled += sum(_known(partial(opening.settle_unknown, checkout, at=at)) for checkout in opening.unknown(at=at))
     settled += sum(_known(partial(_settle_refund, refund, at=at)) for refund in refunds.unknown(at=at))
     settled += sum(_known(partial(invoicing.settle_unknown, invoice, at=at)) for invoice in invoicing.unknown(at=at))
     # Pages that have expired while their event was lost.
@@ -26,6 +27,13 @@ def settle_unknown(*, at: datetime) -> int:
     for stripe_id in overdue.exclude(stripe_id=None).values_list("stripe_id", flat=True)[:100]:
         settled += sync.try_look(str(stripe_id))
     return settled
+
+
+def _settle_customers(*, at: datetime) -> int:
+    made = [partial(stripe_customers.settle_unknown, row) for row in stripe_customers.unknown(at=at)]
+    told = [partial(stripe_customers.tell, row) for row in stripe_customers.behind()]
+    attached = [partial(payment_methods.settle_unknown, row, at=at) for row in payment_methods.unknown(at=at)]
+    return sum(map(_known, (*made, *told, *attached)))
 
 
 def _settle_refund(refund: Refund, *, at: datetime) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.db import IntegrityError
 
-from billing import checkouts, customers, gateway, idempotency, orders, prices
+from billing import checkouts, customers, gateway, idempotency, orders, prices, stripe_customers
 from billing.errors import StripeRefused
 from billing.idempotency import Asking
 from billing.models import Checkout
@@ -72,8 +73,8 @@ def settle_unknown(checkout: Checkout, *, at: datetime) -> None:
     if at < checkout.expires_at - timedelta(minutes=30):
         send(checkout)
         return
-    stripe_customer = checkout.customer.stripe_id
-    sessions = gateway.checkouts_of(stripe_customer) if stripe_customer else iter(())
+    buyers = stripe_customers.stripe_ids(checkout.customer)
+    sessions = chain.from_iterable(gateway.checkouts_of(buyer) for buyer in buyers)
     session = next((one for one in sessions if one["client_reference_id"] == str(checkout.pk)), None)
     if session:
         _keep(checkout, session)
@@ -109,9 +110,11 @@ def _params(checkout: Checkout) -> dict[str, Any]:
         "zone": quote.zone_code,
         "multiplier": str(quote.multiplier),
     }
+    # Stripe keeps a customer to one currency for what recurs, and for nothing else.
+    recurring = quote.currency if checkout.mode == Checkout.Mode.SUBSCRIPTION else ""
     params: dict[str, Any] = {
         "mode": checkout.mode,
-        "customer": customers.at_stripe(checkout.customer),
+        "customer": customers.at_stripe(checkout.customer, recurring),
         "client_reference_id": str(checkout.pk),
         "line_items": [{"price": prices.at_stripe(quote), "quantity": 1}],
         "success_url": checkout.success_url,

@@ -19,14 +19,17 @@ import events.persons
 from billing import customers, mirror
 from billing.errors import StillSubscribed
 from billing.models import (
+    CardSetup,
     Checkout,
     Customer,
     Invoice,
     InvoiceLine,
     Notice,
     Payment,
+    PaymentMethod,
     Refund,
     RefundApproval,
+    StripeCustomer,
     Subscription,
     WebhookEvent,
 )
@@ -37,6 +40,9 @@ from vault import rows
 # The tables whose rows are a user's, and the way from each to him.
 OWNED: dict[type[Model], str] = {
     Customer: "user_id",
+    StripeCustomer: "customer__user_id",
+    PaymentMethod: "customer__user_id",
+    CardSetup: "customer__user_id",
     Checkout: "customer__user_id",
     Payment: "customer__user_id",
     Refund: "payment__customer__user_id",
@@ -80,7 +86,12 @@ def _erase(user_id: str, told: list[int], reason: str, at: datetime, dry_run: bo
         raise StillSubscribed
     checkouts, payments = Checkout.objects.filter(customer__user_id=user_id), _of(Payment, user_id)
     erased = {
-        "customers": Customer.objects.filter(user_id=user_id).update(email="", email_index="", name="", erased_at=at),
+        "customers": Customer.objects.filter(user_id=user_id).update(
+            email="", email_index="", name="", country="", changed_at=None, erased_at=at
+        ),
+        "payment_methods": _of(PaymentMethod, user_id).update(
+            last4="", exp_month=None, exp_year=None, fingerprint="", fingerprint_index=""
+        ),
         "links": checkouts.update(success_url="", cancel_url="", url=""),
         "payments": payments.update(metadata={}, failure_reason=""),
         "webhook_bodies": WebhookEvent.objects.filter(pk__in=told).update(body=""),
@@ -106,7 +117,7 @@ def _stripe_ids(user_id: str) -> set[str]:
     """Return every id by which Stripe may speak of a user."""
     payments = ("stripe_id", "stripe_invoice_id", "stripe_charge_id", "stripe_payment_method_id")
     columns = {Customer: ("stripe_id",), Checkout: ("stripe_id",), Payment: payments, Refund: ("stripe_id",)}
-    columns |= {Subscription: ("stripe_id",), Invoice: ("stripe_id",)}
+    columns |= dict.fromkeys((Subscription, Invoice, StripeCustomer, PaymentMethod, CardSetup), ("stripe_id",))
     listed = [_of(model, user_id).values_list(*names) for model, names in columns.items()]
     return {stripe_id for found in listed for row in found for stripe_id in row if stripe_id}
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from billing import findings, gateway, payments, refunds, sync
-from billing.models import Customer, Finding, Payment, Refund, Subscription
+from billing import customers, findings, gateway, payments, refunds, sync
+from billing.models import Finding, Payment, Refund, Subscription
 
 Object = dict[str, Any]
 Kind = Finding.Kind
@@ -63,7 +63,7 @@ def _ours(found: Object) -> bool:
     # Both may be null there, and here while Stripe has not been asked: "" is nobody's.
     if found["object"] == "refund":
         return Payment.objects.filter(stripe_id=found["payment_intent"] or "").exists()
-    return Customer.objects.filter(stripe_id=gateway.id_of(found["customer"]) or "").exists()
+    return customers.with_stripe_id(gateway.id_of(found["customer"])) is not None
 
 
 def _payment(found: Object) -> Iterator[Difference]:

@@ -73,6 +73,7 @@ TEXTS = {
 TEXTS_OF = {"product": {"name", "description"}, "price": {"nickname"}}
 # Written by us, so known; whatever else stands in metadata is somebody's own text.
 METADATA = {
+    "card_setup_id",
     "checkout_id",
     "customer_id",
     "country",
@@ -82,6 +83,7 @@ METADATA = {
     "plan_version",
     "quote_id",
     "refund_id",
+    "row_id",
     "user_id",
     "zone",
 }

@@ -25,7 +25,7 @@ def settle(found: Object, *, looked_at: datetime) -> bool:
 
     Runs inside the caller's transaction; may be repeated, and a look older than the last changes nothing.
     """
-    customer = Customer.objects.filter(stripe_id=gateway.id_of(found["customer"])).first()
+    customer = customers.with_stripe_id(gateway.id_of(found["customer"]))
     if customer is None:
         return False
     customers.lock(customer.pk)

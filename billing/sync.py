@@ -13,7 +13,18 @@ from typing import Any
 import structlog
 from django.db import OperationalError, transaction
 
-from billing import checkouts, customers, gateway, invoices, leases, mirror, payments, subscriptions, webhooks
+from billing import (
+    checkouts,
+    customers,
+    gateway,
+    invoices,
+    leases,
+    mirror,
+    payment_methods,
+    payments,
+    subscriptions,
+    webhooks,
+)
 from billing.at_stripe.invoices import with_all_lines
 from billing.errors import BillingError, LeaseLost
 from billing.models import Checkout, WebhookEvent
@@ -24,8 +35,10 @@ from vault import faults
 log = structlog.get_logger("farebox.sync")
 Object = dict[str, Any]
 FRESH_FOR = timedelta(seconds=2)
-# Parents first, so that a payment finds the subscription that it pays.
+# Parents first, so that a payment finds the subscription that it pays, and a customer the card that is his default.
 SETTLE: dict[str, Callable[..., bool]] = {
+    "payment_method": payment_methods.settle,
+    "customer": customers.settle,
     "checkout.session": checkouts.settle,
     "subscription": subscriptions.settle,
     "invoice": invoices.settle,
@@ -98,6 +111,11 @@ def gather(stripe_id: str) -> Iterator[Object]:
         case "subscription":
             if found["latest_invoice"]:
                 yield from _invoice(found["latest_invoice"])
+        case "customer":
+            # Not expanded: one that is deleted has nothing to expand.
+            method = (found.get("invoice_settings") or {}).get("default_payment_method")
+            if method and not payment_methods.is_known(method):
+                yield from _alone(method)
         case "invoice":
             if subscription := invoices.subscription_of(found):
                 yield from _alone(subscription)
@@ -154,7 +172,7 @@ def _write(held: leases.Held, found: list[Object], covered: list[int], at: datet
             ours.append(invoices.vanish(held.stripe_id, at=at))
     if any(ours):
         _mirror(found)
-        customers.learn(found)
+        customers.learn(found, looked_at=at)
     status = WebhookEvent.Status.PROCESSED if any(ours) else WebhookEvent.Status.IGNORED
     webhooks.finish(covered, status, at=at)
     leases.release(held)

@@ -25,7 +25,7 @@ def settle_unknown() -> None:
 @shared_task(name="billing.tell_customers")
 def tell_customers() -> None:
     """Tell customers what is about to happen to what they bought, and what has."""
-    notices.tell_due(at=clock.now())
+    notices.tell_due(at=clock.now(), cards=notices.cards())
 
 
 @shared_task(name="billing.reconcile")

@@ -1,11 +1,36 @@
 from django.urls import path
 
-from billing.views import approvals, checkouts, invoices, payments, refunds, subscriptions, webhooks
+from billing.views import (
+    approvals,
+    checkouts,
+    customers,
+    invoices,
+    payment_methods,
+    payments,
+    refunds,
+    subscriptions,
+    webhooks,
+)
 from config.api import paths as paths
 
 urlpatterns = [
     path("checkout-sessions", checkouts.CheckoutSessions.as_view(), name="checkout-sessions"),
     path("checkout-sessions/<uuid:id>", checkouts.CheckoutSession.as_view(), name="checkout-session"),
+    path("customers", customers.Customers.as_view(), name="customers"),
+    path("customers/<uuid:id>", customers.OneCustomer.as_view(), name="customer"),
+    path("payment-methods", payment_methods.PaymentMethods.as_view(), name="payment-methods"),
+    path("payment-methods/setup", payment_methods.PaymentMethodSetup.as_view(), name="payment-methods-setup"),
+    path("payment-methods/<uuid:id>", payment_methods.OnePaymentMethod.as_view(), name="payment-method"),
+    path(
+        "payment-methods/<uuid:id>/default",
+        payment_methods.DefaultPaymentMethod.as_view(),
+        name="payment-method-default",
+    ),
+    path(
+        "users/<user:user_id>/payment-methods",
+        payment_methods.UserPaymentMethods.as_view(),
+        name="user-payment-methods",
+    ),
     path("payments", payments.Payments.as_view(), name="payments"),
     path("payments/<uuid:id>", payments.OnePayment.as_view(), name="payment"),
     path("payments/<uuid:id>/refunds", refunds.PaymentRefunds.as_view(), name="payment-refunds"),

@@ -32,8 +32,14 @@ LOOKS_AT = {
     "charge.refunded": "payment_intent",
     "charge.refund.updated": "payment_intent",
     "refund.": "payment_intent",
+    # Each by its whole name: `customer.source.` and the like are about other objects.
+    "customer.created": "id",
+    "customer.updated": "id",
+    "customer.deleted": "id",
+    "payment_method.": "id",
+    "setup_intent.succeeded": "payment_method",
 }
-KNOWN_IDS = ("cs_", "pi_", "sub_", "in_")
+KNOWN_IDS = ("cs_", "pi_", "sub_", "in_", "cus_", "pm_")
 # The bell gets the first chance; then the sweeper comes.
 BELL_TIME = timedelta(seconds=1)
 # Twelve tries over three days, like Stripe's own.

@@ -39,6 +39,7 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.BillingError: 400,
     billing.errors.StripeUnknown: 503,
     billing.errors.StripeRefused: 502,
+    billing.errors.CardDeclined: 402,
     billing.errors.KeyReused: 422,
     billing.errors.KeyInFlight: 409,
     billing.errors.PriceMismatch: 409,
@@ -52,6 +53,13 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.NotLive: 409,
     billing.errors.NothingToInvoice: 409,
     billing.errors.InvoiceNotOpen: 409,
+    billing.errors.CustomerExists: 409,
+    billing.errors.CustomerErased: 409,
+    billing.errors.PaymentMethodNotUsable: 409,
+    billing.errors.SetupNotDone: 409,
+    billing.errors.PaymentMethodInUse: 409,
+    billing.errors.PaymentMethodGone: 409,
+    billing.errors.PaymentMethodBusy: 409,
 }
 
 

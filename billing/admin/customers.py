@@ -14,8 +14,13 @@ from config.office import ReadOnly
 @admin.register(Customer)
 class CustomerAdmin(ReadOnly):
     list_display = ("user_id", "stripe_id", "created_at")
-    search_fields = ("user_id", "stripe_id")
+    search_fields = ("user_id", "stripe_customers__stripe_id")
     search_help_text = "The user's id, Stripe's id, or the whole e-mail address."
+
+    def get_exclude(self, request: HttpRequest, obj: Customer | None = None) -> tuple[str, ...]:
+        """Show what names the person to superusers alone."""
+        plumbing = ("idempotency_key", "request_hash", "busy_until", "attempt")
+        return plumbing if request.user.is_superuser else (*plumbing, "email", "name")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -1,1 +1,3 @@
 """What we ask of Stripe, one module a noun, by the gateway."""
+
+"""What we ask of Stripe beyond looking, one module a noun."""

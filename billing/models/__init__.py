@@ -1,15 +1,17 @@
 from billing.models.checkout import Checkout
-from billing.models.customer import Customer, StripePrice
+from billing.models.customer import Customer, StripeCustomer, StripePrice
 from billing.models.finding import Finding
 from billing.models.invoice import Invoice, InvoiceLine
 from billing.models.notice import Notice
 from billing.models.payment import Payment
+from billing.models.payment_method import CardSetup, PaymentMethod
 from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
 from billing.models.subscription import Subscription
 from billing.models.webhook import Lease, WebhookEvent
 
 __all__ = [
+    "CardSetup",
     "Checkout",
     "Customer",
     "Finding",
@@ -18,8 +20,10 @@ __all__ = [
     "Lease",
     "Notice",
     "Payment",
+    "PaymentMethod",
     "Refund",
     "RefundApproval",
+    "StripeCustomer",
     "StripePrice",
     "Subscription",
     "WebhookEvent",

@@ -18,7 +18,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from billing import approvals, idempotency
-from billing.models import Checkout, Customer, Invoice, Payment, Refund, RefundApproval
+from billing.models import (
+    CardSetup,
+    Checkout,
+    Customer,
+    Invoice,
+    Payment,
+    PaymentMethod,
+    Refund,
+    RefundApproval,
+)
 from config.api.roles import ROLES
 from pricing.imported import ZoneImport
 from pricing.models import Country, Quote
@@ -59,7 +68,24 @@ def zone_bodies() -> list[Body]:
     return [{"rows": [{"iso_code": "IN", "country": "India", "zone": "C", "reason": f"r{n}"}]} for n in range(3)]
 
 
+def customer_bodies() -> list[Body]:
+    """Three users whom nobody knows yet: a user is a customer once."""
+    return [{"user_id": f"new-{next(KEYS)}", "country": "IN"} for _ in range(3)]
+
+
+def method_bodies() -> list[Body]:
+    return [{"user_id": "anna", "payment_method_id": f"pm_card_{brand}"} for brand in ("visa", "mastercard", "amex")]
+
+
 MAKING = {
+    "POST customers": Making("customers", "admin", customer_bodies, Customer),
+    "POST payment-methods": Making("payment-methods", "admin", method_bodies, PaymentMethod),
+    "POST payment-methods-setup": Making(
+        "payment-methods/setup",
+        "admin",
+        lambda: [{"user_id": user_id} for user_id in ("anna", "ben", "eva")],
+        CardSetup,
+    ),
     "POST quotes": Making(
         "quotes",
         "user",
@@ -84,6 +110,7 @@ NOT_MAKING = {
     "POST entitlement-check",
     "POST invoice-void",
     "POST invoice-uncollectible",
+    "POST payment-method-default",
     "POST refund-approval-approve",
     "POST refund-approval-decline",
     "POST stripe-webhook",
@@ -133,11 +160,11 @@ def test_every_post_that_makes_something_is_here() -> None:
 def test_any_interleaving_under_one_key_makes_one(paid: Buyer, operation: str) -> None:
     """One body wins; its equals get the same thing or are asked to wait, the others are told that the key is taken."""
     making = MAKING[operation]
-    bodies = making.bodies()
 
     @settings(max_examples=20, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(order=st.lists(st.integers(0, 2), min_size=2, max_size=8))
     def holds(order: list[int]) -> None:
+        bodies = making.bodies()
         key, before = f"k-{next(KEYS)}", made_with_a_key(making)
         making.ready()
         answers = all_at_once(making, bodies, order, key)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,9 +15,20 @@ from django.apps import apps
 from django.db import transaction
 from django.test import Client
 
-from billing import approvals, refunds
+from billing import approvals, payment_methods, refunds
 from billing.idempotency import Asking
-from billing.models import Checkout, Customer, Invoice, Payment, Refund, RefundApproval, Subscription
+from billing.models import (
+    CardSetup,
+    Checkout,
+    Customer,
+    Invoice,
+    Payment,
+    PaymentMethod,
+    Refund,
+    RefundApproval,
+    StripeCustomer,
+    Subscription,
+)
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
 from entitlements.models import Entitlement
@@ -51,6 +62,9 @@ class Things:
     invoice: UUID | str
     waiting: UUID | str
     hopeless: UUID | str
+    customer: UUID | str
+    card: UUID | str
+    old_card: UUID | str
 
 
 Call = tuple[str, dict[str, Any] | None]
@@ -109,6 +123,15 @@ OPERATIONS: dict[str, Operation] = {
         "/checkout-sessions", user_id="{user_id}", plan_id="premium-plan", country_code="IN", **URLS
     ),
     "GET checkout-session": found("/checkout-sessions/{checkout}"),
+    "POST customers": of_user("/customers", user_id="{user_id}"),
+    "GET customers": nothing("/customers"),
+    "GET customer": found("/customers/{customer}"),
+    "PATCH customer": found("/customers/{customer}", {"country": "IN"}),
+    "POST payment-methods": of_user("/payment-methods", user_id="{user_id}", payment_method_id="pm_card_visa"),
+    "POST payment-methods-setup": of_user("/payment-methods/setup", user_id="{user_id}"),
+    "POST payment-method-default": found("/payment-methods/{card}/default"),
+    "DELETE payment-method": found("/payment-methods/{old_card}"),
+    "GET user-payment-methods": of_user("/users/{user_id}/payment-methods"),
     "GET payments": nothing("/payments"),
     "GET payment": found("/payments/{payment}"),
     "GET user-payments": of_user("/users/{user_id}/payments"),
@@ -142,6 +165,8 @@ OPERATIONS: dict[str, Operation] = {
 }
 # Stripe signs, nobody else: a body without its signature is refused as bad input, whoever sends it.
 UNSIGNED = "POST stripe-webhook"
+# A user is a customer once, and by the time it is called each of these users is one: they have checkouts.
+MADE_BEFORE = "POST customers"
 
 
 def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Things:
@@ -155,7 +180,15 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
     waiting = [approvals.ask(payment, 1, reason="duplicate", asking=asking)[0].pk for _ in range(2)]
     first = subscription.invoices.get().pk
     unpaid = [an_open_invoice(buyer).pk for _ in range(2)]
-    return Things(user_id, country, plan, payment.pk, checkout.pk, subscription.pk, refund.pk, *waiting, first, *unpaid)
+    cards = [payment_methods.attach(user_id, "pm_card_visa", asking=asking)[0].pk for _ in range(2)]
+    customer = Customer.objects.get(user_id=user_id).pk
+    return Things(
+        **{"user_id": user_id, "country": country, "plan": plan},
+        **{"payment": payment.pk, "checkout": checkout.pk, "subscription": subscription.pk, "refund": refund.pk},
+        **dict(zip(("approved", "declined"), waiting, strict=True)),
+        **dict(zip(("invoice", "waiting", "hopeless"), (first, *unpaid), strict=True)),
+        **dict(zip(("customer", "card", "old_card"), (customer, *cards), strict=True)),
+    )
 
 
 def deleted(things: Things) -> Things:
@@ -164,7 +197,7 @@ def deleted(things: Things) -> Things:
     RefundApproval.objects.filter(**mine).delete()
     Refund.objects.filter(**mine).delete()
     Entitlement.objects.filter(user_id=things.user_id).delete()
-    for model in (Payment, Invoice, Subscription, Checkout):
+    for model in (Payment, Invoice, Subscription, Checkout, PaymentMethod, CardSetup, StripeCustomer):
         model.objects.filter(customer__user_id=things.user_id).delete()
     Customer.objects.filter(user_id=things.user_id).delete()
     return things
@@ -178,11 +211,11 @@ def world(books: None, stripe_side: StripeSide) -> dict[str, Things]:
     gone.delete()
     zones.upsert(zones.CountryRow("QP", "Gone", "C"), at=at)
     zones.remove("QP", at=at)
-    names = ("payment", "checkout", "subscription", "refund", "approved", "declined", "invoice", "waiting", "hopeless")
+    names = {field.name for field in fields(Things)} - {"user_id", "country", "plan"}
     return {
         "own": bought(stripe_side, "anna", country="IN", plan="premium-plan"),
         "other": bought(stripe_side, "ben", country="IN", plan="premium-plan"),
-        "absent": Things("nobody", "QM", "no-such-plan", *(uuid4() for _ in names)),
+        "absent": Things("nobody", "QM", "no-such-plan", **{name: uuid4() for name in names}),
         "deleted": deleted(bought(stripe_side, "dora", country="QP", plan="gone-plan")),
     }
 
@@ -219,7 +252,7 @@ def expected(operation: str, role: Role, whose: str) -> int:
         return 404
     if named.finds and whose in ("absent", "deleted"):
         return 404
-    return 400 if operation == UNSIGNED else 200
+    return {UNSIGNED: 400, MADE_BEFORE: 409}.get(operation, 200)
 
 
 def plain(answer: Any) -> tuple[int, bytes, dict[str, str]]:

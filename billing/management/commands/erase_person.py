@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from billing import persons
 from billing.errors import StillSubscribed
-from billing.models import Customer
+from billing.models import StripeCustomer
 from events import clock, context
 
 
@@ -33,5 +33,6 @@ class Command(BaseCommand):
             raise CommandError(str(refusal)) from None
         counts = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in erased.items())
         self.stdout.write(f"{'would erase' if dry_run else 'erased'}: {counts}")
-        for stripe_id in Customer.objects.filter(user_id=user_id).exclude(stripe_id=None).values_list("stripe_id"):
-            self.stdout.write(f"Stripe has its own copy: delete customer {stripe_id[0]} there.")
+        known = StripeCustomer.objects.filter(customer__user_id=user_id).exclude(stripe_id=None)
+        for stripe_id in known.values_list("stripe_id", flat=True):
+            self.stdout.write(f"Stripe has its own copy: delete customer {stripe_id} there.")
