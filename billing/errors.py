@@ -161,3 +161,61 @@ class StillSubscribed(BillingError):
 
     def __init__(self) -> None:
         super().__init__("A subscription of this user runs: end it first.")
+
+
+class QuoteNeeded(BillingError):
+    code = "quote_needed"
+    field = "quote_id"
+
+    def __init__(self) -> None:
+        super().__init__("A user pays what a quote of ours says: name one.")
+
+
+class AmountMissing(BillingError):
+    code = "amount_missing"
+
+    def __init__(self, field: str):
+        self.field = field
+        super().__init__("Without a quote an amount and its currency are needed.")
+
+
+class AmountNotQuoted(BillingError):
+    """What was sent differs from the quote: the same code as for a base price that differs (ruling 25)."""
+
+    code = "price_mismatch"
+    field = "amount"
+
+    def __init__(self, claimed: Money, quoted: Money):
+        super().__init__(f"The quote says {quoted}, not {claimed}.")
+
+
+class AmountTooSmall(BillingError):
+    code = "amount_too_small"
+    field = "amount"
+
+    def __init__(self, amount: Money, smallest: Money):
+        super().__init__(f"{amount} is below {smallest}, the least that Stripe charges.")
+
+
+class OrderTaken(BillingError):
+    code = "order_taken"
+    field = "order_id"
+
+    def __init__(self, order_id: str, amount: Money):
+        super().__init__(f"Order {order_id} has a payment of {amount} already, of another amount or user.")
+
+
+class MoveNotAllowed(BillingError):
+    code = "status_not_allowed"
+    field = "status"
+
+    def __init__(self, old: str, new: str):
+        super().__init__(f"A payment that is {old} cannot become {new}.")
+
+
+class StripeSaysOtherwise(BillingError):
+    code = "stripe_says_otherwise"
+    field = "status"
+
+    def __init__(self, wanted: str, found: str):
+        super().__init__(f"At Stripe the payment is {found}, so it cannot be {wanted} here.")

@@ -14,6 +14,8 @@ import structlog
 from django.db import OperationalError, transaction
 
 from billing import checkouts, customers, gateway, leases, mirror, payments, subscriptions, webhooks
+from billing.at_stripe import payments as intents
+from billing.at_stripe import refunds as given_back
 from billing.errors import BillingError, LeaseLost
 from billing.models import Checkout, WebhookEvent
 from billing.transactions import whole
@@ -88,6 +90,8 @@ def gather(stripe_id: str) -> Iterator[Object]:
         # With its subscription, which may not be here yet: else a success seen now would be nobody's.
         yield from gather(invoice)
         return
+    if found["object"] == "payment_intent":
+        found = intents.completed(given_back.completed(found))
     yield found
     match found["object"]:
         case "checkout.session":
@@ -104,7 +108,8 @@ def gather(stripe_id: str) -> Iterator[Object]:
 
 
 def _unnamed_invoice(intent: Object) -> str | None:
-    return None if gateway.our_id(intent, "checkout_id") else gateway.invoice_of(intent["id"])
+    ours = gateway.our_id(intent, "checkout_id") or gateway.our_id(intent, "payment_id")
+    return None if ours else gateway.invoice_of(intent["id"])
 
 
 def _invoice(stripe_id: str) -> Iterator[Object]:
@@ -121,7 +126,7 @@ def _paying(invoice: Object) -> Iterator[Object]:
 
 def _alone(stripe_id: str) -> Iterator[Object]:
     if found := gateway.fetch(stripe_id):
-        yield found
+        yield given_back.completed(found)
 
 
 def _once(held: leases.Held) -> None:

@@ -2,6 +2,7 @@ from billing.models.checkout import Checkout
 from billing.models.customer import Customer, StripePrice
 from billing.models.finding import Finding
 from billing.models.payment import Payment
+from billing.models.payment_attempt import PaymentAttempt
 from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
 from billing.models.subscription import Subscription
@@ -13,6 +14,7 @@ __all__ = [
     "Finding",
     "Lease",
     "Payment",
+    "PaymentAttempt",
     "Refund",
     "RefundApproval",
     "StripePrice",

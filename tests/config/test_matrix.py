@@ -83,6 +83,22 @@ def of_user(path: str, **body: str) -> Operation:
     )
 
 
+def quoted(path: str, *, order_id: bool = False) -> Operation:
+    """Ask for what a quote says, for the user whose things they are."""
+
+    def call(things: Things) -> Call:
+        quote = quotes.quote(plans.for_sale("premium-plan"), "IN", at=clock.now())
+        order = {"order_id": str(uuid4())} if order_id else {}
+        return path, {"user_id": things.user_id, "quote_id": str(quote.pk), **order}
+
+    return Operation(call, names="user")
+
+
+def customer_of(things: Things) -> UUID:
+    customer = Customer.objects.filter(user_id=things.user_id).first()
+    return customer.pk if customer else uuid4()
+
+
 ZONE = {"country": "Testland", "zone": "C"}
 OPERATIONS: dict[str, Operation] = {
     "GET plans": nothing("/plans"),
@@ -100,6 +116,13 @@ OPERATIONS: dict[str, Operation] = {
     "GET checkout-session": found("/checkout-sessions/{checkout}"),
     "GET payments": nothing("/payments"),
     "GET payment": found("/payments/{payment}"),
+    "POST payments": quoted("/payments"),
+    "POST payment-intent": quoted("/payments/intent", order_id=True),
+    "PATCH payment-status": Operation(
+        lambda things: (f"/payments/{things.payment}/status", {"status": "completed", "reason": "as it is"}), "object"
+    ),
+    "GET customer-payments": Operation(lambda things: (f"/customers/{customer_of(things)}/payments", None), "object"),
+    "GET refunds": nothing("/refunds"),
     "GET user-payments": of_user("/users/{user_id}/payments"),
     "POST refunds": Operation(
         lambda things: ("/refunds", {"payment_id": str(things.payment), "amount": 1, "reason": "duplicate"}), "object"

@@ -1,0 +1,1 @@
+"""What we ask of Stripe beyond looking, one module a noun."""
