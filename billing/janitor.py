@@ -17,7 +17,7 @@ log = structlog.get_logger("farebox.janitor")
 
 
 def settle_unknown(*, at: datetime) -> int:
-    """Find out what became of checkouts, refunds and payments that Stripe never answered for. Returns how many are known now."""
+    """Find out what became of all that Stripe never answered for. Returns how many objects are known now."""
     asking = [partial(opening.settle_unknown, checkout, at=at) for checkout in opening.unknown(at=at)]
     asking += [partial(_settle_refund, refund, at=at) for refund in refunds.unknown(at=at)]
     asking += [partial(paying.settle_unknown, payment, at=at) for payment in paying.unknown(at=at)]

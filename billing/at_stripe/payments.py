@@ -39,7 +39,8 @@ def client_secret(stripe_id: str) -> str:
 
 def of_customer(stripe_customer: str) -> Iterator[Object]:
     """List the intents of a customer, newest first."""
-    return gateway.pages(lambda page: client().v1.payment_intents.list({"customer": stripe_customer, **page}))
+    service: Any = client().v1.payment_intents
+    return gateway.pages(lambda page: service.list({"customer": stripe_customer, **page}))
 
 
 def completed(intent: Object) -> Object:
@@ -49,5 +50,6 @@ def completed(intent: Object) -> Object:
     """
     if not intent.get("latest_charge"):
         return intent
-    charges = gateway.pages(lambda page: client().v1.charges.list({"payment_intent": intent["id"], **page}))
+    service: Any = client().v1.charges
+    charges = gateway.pages(lambda page: service.list({"payment_intent": intent["id"], **page}))
     return {**intent, "charges": list(charges)}

@@ -13,7 +13,8 @@ Object = dict[str, Any]
 
 def of_intent(stripe_id: str) -> Iterator[Object]:
     """List all refunds of an intent, newest first."""
-    return gateway.pages(lambda page: client().v1.refunds.list({"payment_intent": stripe_id, **page}))
+    service: Any = client().v1.refunds
+    return gateway.pages(lambda page: service.list({"payment_intent": stripe_id, **page}))
 
 
 def completed(intent: Object) -> Object:

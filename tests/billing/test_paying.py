@@ -105,7 +105,7 @@ def test_a_bank_that_wants_to_see_the_buyer(buyer: Buyer) -> None:
     assert shown["status"] == "requires_action"
     assert shown["client_secret"]
 
-    buyer.stripe.http.post(f"/3ds/{shown['external_payment_id']}", data={"answer": "complete"})
+    buyer.stripe.http.post(f"/3ds/{shown['external_payment_id']}", data={"result": "complete"})
     buyer.stripe.deliver()
 
     assert buyer.payment.status == "succeeded"
