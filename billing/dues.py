@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from billing.errors import AmountMissing, AmountNotQuoted, AmountTooSmall, QuoteNeeded, QuoteNotGood
+from billing.errors import AmountMissing, AmountTooSmall, PriceMismatch, QuoteNeeded, QuoteNotGood
 from pricing import currencies, quotes
 from pricing.models import PlanVersion, Quote
 from pricing.money import Money, require_chargeable
@@ -25,7 +25,7 @@ def of(
 ) -> Due:
     """Work out what a user owes: the quote's amount, or, from who may name one, the amount in minor units.
 
-    Raises QuoteNeeded, QuoteNotGood, AmountMissing, AmountNotQuoted (what was sent differs from the quote),
+    Raises QuoteNeeded, QuoteNotGood, AmountMissing, PriceMismatch (what was sent differs from the quote),
     AmountTooSmall, and pricing's UnknownCurrency and UnchargeableAmount.
     """
     if quote_id is not None:
@@ -57,5 +57,5 @@ def _quoted(user_id: str, quote_id: UUID, amount_minor: int | None, currency: st
         quote.amount_minor if amount_minor is None else amount_minor, quote.currency if currency is None else currency
     )
     if named != quote.amount:
-        raise AmountNotQuoted(named, quote.amount)
+        raise PriceMismatch(named, quote.amount, field="amount")
     return quote.amount, quote

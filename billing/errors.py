@@ -76,13 +76,13 @@ class NothingToPay(BillingError):
 
 
 class PriceMismatch(BillingError):
-    """The client's own idea of the base price differs from the plan's (ruling 25)."""
+    """The client's own idea of the price differs from the plan's (ruling 25), or from his quote's."""
 
     code = "price_mismatch"
-    field = "base_price"
 
-    def __init__(self, claimed: Money, base: Money):
-        super().__init__(f"The plan costs {base}, not {claimed}.")
+    def __init__(self, claimed: Money, ours: Money, *, field: str = "base_price"):
+        self.field = field
+        super().__init__(f"The plan costs {ours}, not {claimed}.")
 
 
 class QuoteNotGood(BillingError):
@@ -177,16 +177,6 @@ class AmountMissing(BillingError):
     def __init__(self, field: str):
         self.field = field
         super().__init__("Without a quote an amount and its currency are needed.")
-
-
-class AmountNotQuoted(BillingError):
-    """What was sent differs from the quote: the same code as for a base price that differs (ruling 25)."""
-
-    code = "price_mismatch"
-    field = "amount"
-
-    def __init__(self, claimed: Money, quoted: Money):
-        super().__init__(f"The quote says {quoted}, not {claimed}.")
 
 
 class AmountTooSmall(BillingError):

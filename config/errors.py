@@ -50,7 +50,6 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.AlreadyDecided: 409,
     billing.errors.NotRefundable: 409,
     billing.errors.NotLive: 409,
-    billing.errors.AmountNotQuoted: 409,
     billing.errors.OrderTaken: 409,
     billing.errors.MoveNotAllowed: 409,
     billing.errors.StripeSaysOtherwise: 409,
