@@ -42,10 +42,14 @@ class PaymentAdmin(Moving):
     search_fields = ("customer__user_id", "stripe_id", "order_id")
     actions_detail = ("refund",)
 
-    @action(description="Refund", url_path="refund", permissions=["billing.add_refund"])
+    @action(description="Refund", url_path="refund", permissions=["refund"])
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Give money back."""
         return refund_page(request, object_id, self.admin_site.each_context(request))
+
+    def has_refund_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Let those who may add a refund. Named as "billing.add_refund" the check would ask an empty database."""
+        return request.user.has_perm("billing.add_refund")
 
     @display(description="refunded")
     def refunded(self, row: Payment) -> Money | str:
