@@ -10,7 +10,8 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from billing import gateway, idempotency, stripe_customers
-from billing.errors import CustomerErased, CustomerExists, StripeUnknown
+from billing.customer_errors import CustomerErased, CustomerExists
+from billing.errors import StripeUnknown
 from billing.idempotency import Asking
 from billing.models import Customer, PaymentMethod, StripeCustomer
 from billing.stripe_customers import at_stripe as at_stripe

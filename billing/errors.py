@@ -103,13 +103,13 @@ class NothingToPay(BillingError):
 
 
 class PriceMismatch(BillingError):
-    """The client's own idea of the base price differs from the plan's (ruling 25)."""
+    """The client's own idea of the price differs from the plan's (ruling 25), or from his quote's."""
 
     code = "price_mismatch"
-    field = "base_price"
 
-    def __init__(self, claimed: Money, base: Money):
-        super().__init__(f"The plan costs {base}, not {claimed}.")
+    def __init__(self, claimed: Money, ours: Money, *, field: str = "base_price"):
+        self.field = field
+        super().__init__(f"The plan costs {ours}, not {claimed}.")
 
 
 class QuoteNotGood(BillingError):
@@ -204,56 +204,49 @@ class InvoiceNotOpen(BillingError):
         super().__init__(f"The invoice is {status}: only one that is open can be closed.")
 
 
-class CustomerExists(BillingError):
-    code = "customer_exists"
-    field = "user_id"
-
-    def __init__(self, user_id: str):
-        super().__init__(f"User {user_id} is a customer already.")
-
-
-class CustomerErased(BillingError):
-    code = "customer_erased"
-
-    def __init__(self, user_id: str):
-        super().__init__(f"What named user {user_id} was erased, and nothing new is kept of him.")
-
-
-class PaymentMethodNotUsable(BillingError):
-    """Absent, somebody else's, or used up: who asks must not learn which."""
-
-    code = "payment_method_not_usable"
-    field = "payment_method_id"
-
-    def __init__(self, reference: str):
-        super().__init__(f"{reference} is no payment method that this customer can use.")
-
-
-class SetupNotDone(BillingError):
-    code = "setup_not_done"
-    field = "payment_method_id"
-
-    def __init__(self, status: str):
-        super().__init__(f"The buyer has not finished leaving a card: the setup is {status}.")
-
-
-class PaymentMethodInUse(BillingError):
-    code = "payment_method_in_use"
+class QuoteNeeded(BillingError):
+    code = "quote_needed"
+    field = "quote_id"
 
     def __init__(self) -> None:
-        super().__init__("A subscription that runs is paid by it: make another one the default first.")
+        super().__init__("A user pays what a quote of ours says: name one.")
 
 
-class PaymentMethodGone(BillingError):
-    code = "payment_method_gone"
+class AmountMissing(BillingError):
+    code = "amount_missing"
 
-    def __init__(self) -> None:
-        super().__init__("This payment method was taken away.")
+    def __init__(self, field: str):
+        self.field = field
+        super().__init__("Without a quote an amount and its currency are needed.")
 
 
-class PaymentMethodBusy(BillingError):
-    code = "payment_method_busy"
-    retry_after = 2
+class AmountTooSmall(BillingError):
+    code = "amount_too_small"
+    field = "amount"
 
-    def __init__(self) -> None:
-        super().__init__("Another change of this customer's payment methods is under way.")
+    def __init__(self, amount: Money, smallest: Money):
+        super().__init__(f"{amount} is below {smallest}, the least that Stripe charges.")
+
+
+class OrderTaken(BillingError):
+    code = "order_taken"
+    field = "order_id"
+
+    def __init__(self, order_id: str, amount: Money):
+        super().__init__(f"Order {order_id} has a payment of {amount} already, of another amount or user.")
+
+
+class MoveNotAllowed(BillingError):
+    code = "status_not_allowed"
+    field = "status"
+
+    def __init__(self, old: str, new: str):
+        super().__init__(f"A payment that is {old} cannot become {new}.")
+
+
+class StripeSaysOtherwise(BillingError):
+    code = "stripe_says_otherwise"
+    field = "status"
+
+    def __init__(self, wanted: str, found: str):
+        super().__init__(f"At Stripe the payment is {found}, so it cannot be {wanted} here.")

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from billing import invoicing, opening, payment_methods, refunds, stripe_customers, sync
+from billing import invoicing, opening, paying, payment_methods, refunds, stripe_customers, sync
 from billing.errors import BillingError
 from billing.models import Checkout, Refund
 from vault import faults
@@ -17,11 +17,13 @@ log = structlog.get_logger("farebox.janitor")
 
 
 def settle_unknown(*, at: datetime) -> int:
-    """Find out what became of what Stripe never answered for. Returns how many are known now."""
+    """Find out what became of all that Stripe never answered for. Returns how many objects are known now."""
     settled = _settle_customers(at=at)
-    settled += sum(_known(partial(opening.settle_unknown, checkout, at=at)) for checkout in opening.unknown(at=at))
-    settled += sum(_known(partial(_settle_refund, refund, at=at)) for refund in refunds.unknown(at=at))
-    settled += sum(_known(partial(invoicing.settle_unknown, invoice, at=at)) for invoice in invoicing.unknown(at=at))
+    asking = [partial(opening.settle_unknown, checkout, at=at) for checkout in opening.unknown(at=at)]
+    asking += [partial(_settle_refund, refund, at=at) for refund in refunds.unknown(at=at)]
+    asking += [partial(paying.settle_unknown, payment, at=at) for payment in paying.unknown(at=at)]
+    asking += [partial(invoicing.settle_unknown, invoice, at=at) for invoice in invoicing.unknown(at=at)]
+    settled += sum(_known(ask) for ask in asking)
     # Pages that have expired while their event was lost.
     overdue = Checkout.objects.filter(status=Checkout.Status.OPEN, expires_at__lt=at - timedelta(minutes=5))
     for stripe_id in overdue.exclude(stripe_id=None).values_list("stripe_id", flat=True)[:100]:

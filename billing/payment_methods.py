@@ -13,14 +13,14 @@ from django.db.models import QuerySet
 from billing import customers, gateway, idempotency, leases, stripe_customers
 from billing.at_stripe import customers as customers_there
 from billing.at_stripe import payment_methods as there
-from billing.errors import (
+from billing.customer_errors import (
     PaymentMethodBusy,
     PaymentMethodGone,
     PaymentMethodInUse,
     PaymentMethodNotUsable,
     SetupNotDone,
-    StripeRefused,
 )
+from billing.errors import StripeRefused
 from billing.idempotency import BUSY_FOR, Asking
 from billing.models import Customer, PaymentMethod, StripeCustomer, Subscription
 from billing.transactions import whole

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from billing import customers, gateway, refunds, subscriptions
+from billing import attempts, customers, gateway, order_events, refunds, subscriptions
 from billing.models import Payment
 from billing.times import moment
 from entitlements import grants
@@ -43,6 +43,7 @@ def settle(intent: Object, *, looked_at: datetime) -> bool:
     if payment.looked_at and payment.looked_at > looked_at:
         return True
     _copy(payment, intent, looked_at=looked_at)
+    attempts.settle_all(payment, intent)
     _move(payment, intent, at=looked_at)
     if charge := intent.get("latest_charge"):
         refunds.settle_all(payment, charge, looked_at=looked_at)
@@ -61,18 +62,19 @@ def cancel(payment: Payment, *, at: datetime) -> None:
     """Give up a payment that nobody will pay any more."""
     if payment.move_to(Status.CANCELED, at=at):
         _record(EVENT_OF[Status.CANCELED], payment, user_id=payment.customer.user_id, at=at)
+        order_events.announce(payment, at=at)
 
 
 def give(payment: Payment, *, at: datetime) -> None:
     """Make access follow the money of a payment: one source, so a replay neither grants nor takes twice."""
     if payment.subscription:
         subscriptions.entitle(payment.subscription, at=at)
-    elif payment.checkout and payment.status == Status.SUCCEEDED:
+    elif payment.bought and payment.status == Status.SUCCEEDED:
         source = Source(SourceType.ONE_TIME, str(payment.pk))
         if not refunds.act(payment, source, at=at):
             grants.grant(
                 payment.customer.user_id,
-                payment.checkout.quote.version,
+                payment.bought,
                 source=source,
                 starts_at=payment.paid_at or at,
                 ends_at=None,
@@ -90,6 +92,8 @@ def status_of(intent: Object) -> Status:
 def _of(intent: Object) -> Payment | None:
     checkout_id = gateway.our_id(intent, "checkout_id")
     named = Q(stripe_id=intent["id"])
+    if payment_id := gateway.our_id(intent, "payment_id"):
+        named |= Q(pk=payment_id, stripe_id=None)
     if checkout_id:
         named |= Q(checkout_id=checkout_id, stripe_id=None)
     return Payment.objects.filter(named).first()
@@ -102,7 +106,7 @@ def _copy(payment: Payment, intent: Object, *, looked_at: datetime) -> None:
     payment.stripe_id = intent["id"]
     payment.stripe_charge_id = charge.get("id", "")
     payment.stripe_payment_method_id = method.get("id", "")
-    payment.method_type = method.get("type", "")
+    payment.method_type = method.get("type") or payment.method_type
     payment.card_country = (method.get("card") or {}).get("country") or ""
     payment.captured_minor = intent["amount_received"]
     payment.failure_code = error.get("decline_code") or error.get("code") or ""
@@ -136,6 +140,7 @@ def _move(payment: Payment, intent: Object, *, at: datetime) -> None:
     if moved or declined_again:
         type = EVENT_OF.get(Status(status), "payment.status.updated")
         _record(type, payment, user_id=payment.customer.user_id, at=at)
+        order_events.announce(payment, at=at)
 
 
 def _record(type: str, payment: Payment, *, user_id: str, at: datetime) -> None:

@@ -116,8 +116,9 @@ def _of(model: type[Model], user_id: str) -> Any:
 def _stripe_ids(user_id: str) -> set[str]:
     """Return every id by which Stripe may speak of a user."""
     payments = ("stripe_id", "stripe_invoice_id", "stripe_charge_id", "stripe_payment_method_id")
-    columns = {Customer: ("stripe_id",), Checkout: ("stripe_id",), Payment: payments, Refund: ("stripe_id",)}
-    columns |= dict.fromkeys((Subscription, Invoice, StripeCustomer, PaymentMethod, CardSetup), ("stripe_id",))
+    columns: dict[type[Model], tuple[str, ...]] = {Payment: payments}
+    columns |= dict.fromkeys((Customer, StripeCustomer, PaymentMethod, CardSetup), ("stripe_id",))
+    columns |= dict.fromkeys((Checkout, Refund, Subscription, Invoice), ("stripe_id",))
     listed = [_of(model, user_id).values_list(*names) for model, names in columns.items()]
     return {stripe_id for found in listed for row in found for stripe_id in row if stripe_id}
 

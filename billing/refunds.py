@@ -9,6 +9,7 @@ from django.db import IntegrityError
 from django.db.models import Sum
 
 from billing import customers, findings, gateway, idempotency, policy
+from billing.at_stripe import refunds as given_back
 from billing.errors import NotRefundable, RefundOverCap, RefundTooLarge, StripeRefused
 from billing.idempotency import BUSY_FOR, Asking
 from billing.models import Finding, Payment, Refund
@@ -83,8 +84,7 @@ def settle_unknown(refund: Refund, *, at: datetime) -> None:
     if at - refund.created_at < RESEND_FOR:
         send(refund)
         return
-    intent = gateway.fetch(str(refund.payment.stripe_id)) or {}
-    known = ((intent.get("latest_charge") or {}).get("refunds") or {}).get("data", [])
+    known = given_back.of_intent(str(refund.payment.stripe_id))
     made = next((one for one in known if gateway.our_id(one, "refund_id") == refund.pk), None)
     if made:
         _keep(refund, made["id"])

@@ -25,6 +25,8 @@ from billing import (
     subscriptions,
     webhooks,
 )
+from billing.at_stripe import payments as intents
+from billing.at_stripe import refunds as given_back
 from billing.at_stripe.invoices import with_all_lines
 from billing.errors import BillingError, LeaseLost
 from billing.models import Checkout, WebhookEvent
@@ -43,6 +45,11 @@ SETTLE: dict[str, Callable[..., bool]] = {
     "subscription": subscriptions.settle,
     "invoice": invoices.settle,
     "payment_intent": payments.settle,
+}
+# What Stripe lists in part only, as it expands it.
+COMPLETE: dict[str, Callable[[Object], Object]] = {
+    "invoice": with_all_lines,
+    "payment_intent": given_back.completed,
 }
 
 
@@ -102,6 +109,8 @@ def gather(stripe_id: str) -> Iterator[Object]:
         # With its subscription, which may not be here yet: else a success seen now would be nobody's.
         yield from gather(invoice)
         return
+    if found["object"] == "payment_intent":
+        found = intents.completed(found)
     yield found
     match found["object"]:
         case "checkout.session":
@@ -123,7 +132,8 @@ def gather(stripe_id: str) -> Iterator[Object]:
 
 
 def _unnamed_invoice(intent: Object) -> str | None:
-    return None if gateway.our_id(intent, "checkout_id") else gateway.invoice_of(intent["id"])
+    ours = gateway.our_id(intent, "checkout_id") or gateway.our_id(intent, "payment_id")
+    return None if ours else gateway.invoice_of(intent["id"])
 
 
 def _invoice(stripe_id: str) -> Iterator[Object]:
@@ -145,7 +155,8 @@ def _alone(stripe_id: str) -> Iterator[Object]:
 
 def _fetched(stripe_id: str) -> Object | None:
     found = gateway.fetch(stripe_id)
-    return with_all_lines(found) if found and found["object"] == "invoice" else found
+    complete = COMPLETE.get(found["object"]) if found else None
+    return complete(found) if found and complete else found
 
 
 def _once(held: leases.Held) -> None:

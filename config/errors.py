@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+import billing.customer_errors
 import billing.errors
 import entitlements.errors
 import keys.errors
@@ -53,13 +54,16 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.NotLive: 409,
     billing.errors.NothingToInvoice: 409,
     billing.errors.InvoiceNotOpen: 409,
-    billing.errors.CustomerExists: 409,
-    billing.errors.CustomerErased: 409,
-    billing.errors.PaymentMethodNotUsable: 409,
-    billing.errors.SetupNotDone: 409,
-    billing.errors.PaymentMethodInUse: 409,
-    billing.errors.PaymentMethodGone: 409,
-    billing.errors.PaymentMethodBusy: 409,
+    billing.customer_errors.CustomerExists: 409,
+    billing.customer_errors.CustomerErased: 409,
+    billing.customer_errors.PaymentMethodNotUsable: 409,
+    billing.customer_errors.SetupNotDone: 409,
+    billing.customer_errors.PaymentMethodInUse: 409,
+    billing.customer_errors.PaymentMethodGone: 409,
+    billing.customer_errors.PaymentMethodBusy: 409,
+    billing.errors.OrderTaken: 409,
+    billing.errors.MoveNotAllowed: 409,
+    billing.errors.StripeSaysOtherwise: 409,
 }
 
 

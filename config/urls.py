@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from billing.views.payments import OnePayment, PaymentIntent
 from billing.views.webhooks import StripeWebhook
 from config import health, metrics, pages, staff_pages
 
@@ -13,7 +14,9 @@ urlpatterns = [
     path("api/v1/", include("entitlements.urls")),
     path("api/v1/", include("billing.urls")),
     path("api/v1/", include("events.urls")),
-    # The path of 003 for the same handler; the schema names the first one only.
+    # The paths of 003 for the same handlers; the schema names the first ones only.
+    path("payments/intent", PaymentIntent.as_view(schema=None), name="payment-intent"),
+    path("payments/<uuid:id>", OnePayment.as_view(schema=None), name="payment"),
     path("payments/webhook", StripeWebhook.as_view(schema=None), name="stripe-webhook"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

@@ -46,7 +46,9 @@ def test_every_folder_of_the_readme_is_there() -> None:
 
 def test_every_route_that_replaces_an_older_operation_exists() -> None:
     """Ruling 10: the documents map each operation of the services before to its route."""
-    routes = re.findall(r"`(?:(?:GET|POST|PUT|DELETE) )([a-z/{}_-]+)", part("api.md", "Names in the services before"))
+    routes = re.findall(
+        r"`(?:(?:GET|POST|PUT|PATCH|DELETE) )([a-z/{}_-]+)", part("api.md", "Names in the services before")
+    )
 
     unknown = [route for route in routes if not exists(route)]
 

@@ -1,3 +1,4 @@
 """What we ask of Stripe, one module a noun, by the gateway."""
 
 """What we ask of Stripe beyond looking, one module a noun."""
+"""What we ask of Stripe beyond looking, one module a noun."""

@@ -4,6 +4,7 @@ from billing.models.finding import Finding
 from billing.models.invoice import Invoice, InvoiceLine
 from billing.models.notice import Notice
 from billing.models.payment import Payment
+from billing.models.payment_attempt import PaymentAttempt
 from billing.models.payment_method import CardSetup, PaymentMethod
 from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
@@ -21,6 +22,7 @@ __all__ = [
     "Notice",
     "Payment",
     "PaymentMethod",
+    "PaymentAttempt",
     "Refund",
     "RefundApproval",
     "StripeCustomer",

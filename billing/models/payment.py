@@ -6,12 +6,14 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from billing.models.asked import Asked
 from events.ids import uuid7
 from events.moves import Moving, Table
+from pricing.models import PlanVersion
 from pricing.money import Money
 
 
-class Payment(Moving):
+class Payment(Moving, Asked):
     """One amount that a customer owes or paid, and Stripe's payment intent for it.
 
     `refunded_minor` is the sum of the refunds that are asked for or done; a failed one gives its amount back.
@@ -34,7 +36,8 @@ class Payment(Moving):
             Status.CANCELED,
         },
         Status.REQUIRES_ACTION: {Status.PROCESSING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED},
-        Status.PROCESSING: {Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED},
+        # Stripe cancels one that it works on in rare cases only, but then it is canceled.
+        Status.PROCESSING: {Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED, Status.CANCELED},
         # One intent can be declined and then paid.
         Status.FAILED: {Status.REQUIRES_ACTION, Status.PROCESSING, Status.SUCCEEDED, Status.CANCELED},
         Status.SUCCEEDED: set(),
@@ -47,6 +50,9 @@ class Payment(Moving):
     subscription = models.ForeignKey(
         "billing.Subscription", on_delete=models.PROTECT, null=True, blank=True, related_name="payments"
     )
+    quote = models.ForeignKey("pricing.Quote", on_delete=models.PROTECT, null=True, blank=True, related_name="payments")
+    principal = models.CharField(max_length=300, blank=True, help_text="Empty where a checkout or an invoice made it.")
+    confirms = models.BooleanField(default=False, help_text="We confirm it, with the payment method that was named.")
     stripe_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     stripe_invoice_id = models.CharField(max_length=255, blank=True)
     stripe_charge_id = models.CharField(max_length=255, blank=True)
@@ -69,6 +75,11 @@ class Payment(Moving):
 
     class Meta:
         constraints = (
+            models.UniqueConstraint(fields=["principal", "idempotency_key"], name="one_payment_per_key"),
+            # One that nobody will pay any more leaves its order to another.
+            models.UniqueConstraint(
+                fields=["principal", "order_id"], name="one_payment_per_order", condition=~Q(status="canceled")
+            ),
             models.CheckConstraint(condition=Q(amount_minor__gte=0), name="payment_amount"),
             models.CheckConstraint(
                 condition=Q(captured_minor__gte=0, captured_minor__lte=F("amount_minor")), name="captured_in_amount"
@@ -83,6 +94,7 @@ class Payment(Moving):
         indexes = (
             models.Index(fields=["customer", "-id"], name="payment_of_customer"),
             models.Index(fields=["status"], name="payment_status"),
+            models.Index(fields=["order_id"], name="payment_order"),
         )
 
     def __str__(self) -> str:
@@ -93,9 +105,26 @@ class Payment(Moving):
         return Money(self.amount_minor, self.currency)
 
     @property
+    def bought(self) -> PlanVersion | None:
+        """What it pays for once; None for a subscription, or for what only the product knows."""
+        quote = self.checkout.quote if self.checkout else self.quote
+        return quote.version if quote else None
+
+    @property
     def left(self) -> Money:
         """What can still be refunded."""
         return Money(self.captured_minor - self.refunded_minor, self.currency)
+
+    @classmethod
+    def shown_as(cls, status: str) -> Q:
+        """Name the rows whose `shown_status` is this one."""
+        paid, none, all = Q(status=cls.Status.SUCCEEDED), Q(refunded_minor=0), Q(refunded_minor=F("captured_minor"))
+        shown = {
+            "succeeded": paid & none,
+            "partially_refunded": paid & ~none & ~all,
+            "refunded": paid & ~none & all,
+        }
+        return shown.get(status, Q(status=status))
 
     @property
     def shown_status(self) -> str:

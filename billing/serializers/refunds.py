@@ -48,6 +48,12 @@ class RefundSerializer(MoneyFields):
         )
 
 
+class RefundQuery(Strict):
+    status = fields.Choice(choices=Refund.Status.choices, required=False)
+    payment_id = fields.Uuid(required=False)
+    user_id = fields.Text(required=False, max_length=255)
+
+
 class NewRefundApproval(NewRefund):
     """What one admin asks another for: as a refund is asked for, with a reason always."""
 

@@ -12,16 +12,25 @@ from rest_framework.views import APIView
 from billing import caps, refunds, sync
 from billing.idempotency import Asking
 from billing.models import Payment, Refund
-from billing.serializers.refunds import NewRefund, RefundSerializer
+from billing.serializers.refunds import NewRefund, RefundQuery, RefundSerializer
 from billing.views.reach import within
 from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import may
+from config.api.strict import valid
 
 
 class Refunds(APIView):
+    @extend_schema(parameters=[RefundQuery, PageQuery], responses=paged(RefundSerializer))
+    def get(self, request: Request) -> Response:
+        """List refunds, newest first."""
+        asked = valid(RefundQuery, request)
+        if "user_id" in asked:
+            asked["payment__customer__user_id"] = asked.pop("user_id")
+        return Response(page(request, _refunds().filter(**asked), RefundSerializer))
+
     @extend_schema(request=NewRefund, responses={201: RefundSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Give back all that is left of a payment, or a part of it."""

@@ -28,6 +28,7 @@ STAFF_AND_SERVICES: Row = {Role.SERVICE: Reach.ANY, Role.SUPPORT: Reach.ANY, Rol
 SERVICES_AND_ADMIN: Row = {Role.SERVICE: Reach.ANY, Role.ADMIN: Reach.ANY}
 OWNER_AND_READERS: Row = {Role.USER: Reach.OWN, **STAFF_AND_SERVICES}
 OWNER_AND_ADMIN: Row = {Role.USER: Reach.OWN, Role.ADMIN: Reach.ANY}
+OWNER_SERVICES_AND_ADMIN: Row = {Role.USER: Reach.OWN, **SERVICES_AND_ADMIN}
 OWNER_AND_STAFF: Row = {Role.USER: Reach.OWN, Role.SUPPORT: Reach.ANY, Role.ADMIN: Reach.ANY}
 
 ROLES: Mapping[str, Row] = {
@@ -52,9 +53,14 @@ ROLES: Mapping[str, Row] = {
     "POST payment-method-default": OWNER_AND_ADMIN,
     "GET user-payment-methods": OWNER_AND_READERS,
     "GET payments": STAFF_AND_SERVICES,
+    "POST payments": OWNER_SERVICES_AND_ADMIN,
+    "POST payment-intent": OWNER_SERVICES_AND_ADMIN,
     "GET payment": OWNER_AND_READERS,
+    "PATCH payment-status": SERVICES_AND_ADMIN,
+    "GET customer-payments": OWNER_AND_READERS,
     "GET user-payments": OWNER_AND_READERS,
     "POST refunds": STAFF,
+    "GET refunds": STAFF_AND_SERVICES,
     "GET refund": OWNER_AND_READERS,
     "GET payment-refunds": OWNER_AND_READERS,
     "POST refund-approvals": ADMIN,
@@ -82,6 +88,7 @@ ROLES: Mapping[str, Row] = {
 # What is not open to all whom an operation lets in: a mode of it, or a part of its answer.
 DEEDS: Mapping[str, Row] = {
     "cancel at once": OWNER_AND_ADMIN,
+    "name an amount": SERVICES_AND_ADMIN,
     "refund without a reason": ADMIN,
     "see in full": {Role.USER: Reach.OWN, Role.SERVICE: Reach.ANY, Role.ADMIN: Reach.ANY},
     # Everybody without a token is one principal: a key of his would bring what a stranger made.

@@ -14,7 +14,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from billing import customers, gateway, janitor, stripe_customers, sync
-from billing.errors import CustomerErased, StripeUnknown
+from billing.customer_errors import CustomerErased
+from billing.errors import StripeUnknown
 from billing.idempotency import Asking
 from billing.models import Customer, StripeCustomer, WebhookEvent
 from billing.transactions import whole

@@ -14,7 +14,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from billing import customers, janitor, payment_methods
-from billing.errors import CardDeclined, PaymentMethodBusy, StripeUnknown
+from billing.customer_errors import PaymentMethodBusy
+from billing.errors import CardDeclined, StripeUnknown
 from billing.idempotency import Asking
 from billing.models import CardSetup, Customer, PaymentMethod
 from billing.transactions import whole

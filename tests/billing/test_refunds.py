@@ -11,6 +11,7 @@ from billing import refunds
 from billing.errors import BillingError, KeyReused, NotRefundable, RefundTooLarge
 from billing.idempotency import Asking
 from billing.models import Finding, Payment, Refund
+from tests.api import api
 from tests.buyer import Buyer
 from tests.stripe_side import DECLINED_CARD
 
@@ -173,3 +174,66 @@ def test_a_refund_that_fails_late_gives_its_amount_back(buyer: Buyer) -> None:
     assert Refund.objects.get().status == "failed"
     assert buyer.payment.refunded_minor == 0
     assert Finding.objects.get().object == f"refund:{refund.pk}"
+
+
+def test_eleven_refunds_of_one_payment_are_all_known(buyer: Buyer) -> None:
+    """RF-02, RF-05: Stripe shows the newest ten beside a charge; the rest are asked for."""
+    buyer.buy()
+    for _ in range(12):
+        buyer.stripe.post("refunds", payment_intent=str(buyer.payment.stripe_id), amount=10)
+
+    buyer.stripe.deliver(shuffled=4)
+
+    assert Refund.objects.filter(status="succeeded").count() == 12
+    assert buyer.payment.refunded_minor == 120
+
+
+def test_an_amount_that_came_back_late_can_be_refunded_again(buyer: Buyer) -> None:
+    """The bank sent the first one back: the second is another refund, and the payment is refunded."""
+    buyer.buy()
+    first = give_back(buyer)
+    buyer.stripe.control(f"refunds/{first.stripe_id}/fail")
+    buyer.stripe.deliver()
+
+    second = give_back(buyer)
+
+    assert second.status == "succeeded"
+    assert buyer.payment.shown_status == "refunded"
+
+
+def test_sixteen_different_amounts_at_once_stay_within_what_was_paid(buyer: Buyer) -> None:
+    """Whatever mix of amounts wins, the sum here and at Stripe is at most what was captured."""
+    buyer.buy()
+    payment = buyer.payment
+
+    def ask(number: int) -> None:
+        try:
+            refunds.create(payment, 50 + 20 * number, reason="", asking=asking(f"mix-{number}"))
+        except BillingError:
+            pass
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(ask, range(16)))
+    buyer.stripe.deliver()
+
+    there = sum(one["amount"] for one in buyer.stripe.get("refunds", limit=100)["data"])
+    assert 0 < there == buyer.payment.refunded_minor <= buyer.payment.captured_minor
+
+
+def test_refunds_are_listed_by_payment_status_and_user(buyer: Buyer) -> None:
+    """GET refunds, for staff and services; with an offset there is a total."""
+    buyer.buy()
+    refund = give_back(buyer, 100)
+    client = api("sue", "support")
+
+    for query, count in (
+        (f"payment_id={buyer.payment.pk}", 1),
+        ("status=succeeded&user_id=anna&offset=0", 1),
+        ("status=failed", 0),
+        ("user_id=ben", 0),
+    ):
+        answer = client.get(f"/api/v1/refunds?{query}").json()
+        assert [one["id"] for one in answer["data"]] == [str(refund.pk)] * count
+    assert client.get("/api/v1/refunds?offset=0").json()["total"] == 1

@@ -38,6 +38,7 @@ from tests.shown import Shown
 
 V1 = "/api/v1"
 URLS = {"success_url": "http://localhost:3000/done", "cancel_url": "http://localhost:3000/back"}
+ORDERS = [f"01900000-0000-7000-8000-00000000000{number}" for number in range(3)]
 KEYS = count(1)
 TALLY: Counter[str] = Counter()
 Body = dict[str, Any]
@@ -97,6 +98,18 @@ MAKING = {
         "user",
         lambda: [{"plan_id": "premium-plan", "country_code": country, **URLS} for country in ("IN", "DE", "ET")],
         Checkout,
+    ),
+    "POST payments": Making(
+        "payments",
+        "admin",
+        lambda: [{"user_id": "anna", "amount": amount, "currency": "usd"} for amount in (500, 600, 700)],
+        Payment,
+    ),
+    "POST payment-intent": Making(
+        "payments/intent",
+        "service",
+        lambda: [{"order_id": order, "amount": 500, "currency": "usd"} for order in ORDERS],
+        Payment,
     ),
     "POST refunds": Making("refunds", "admin", refund_bodies, Refund),
     "POST refund-approvals": Making("refund-approvals", "admin", refund_bodies, RefundApproval),

@@ -108,6 +108,23 @@ def billing(things: Things) -> Call:
     return "/invoices", {"subscription_id": str(things.subscription)}
 
 
+def quoted(path: str, *, order_id: bool = False) -> Operation:
+    """Ask for what a quote says, for the user whose things they are."""
+
+    def call(things: Things) -> Call:
+        quote = quotes.quote(plans.for_sale("premium-plan"), "IN", at=clock.now())
+        order = {"order_id": str(uuid4())} if order_id else {}
+        return path, {"user_id": things.user_id, "quote_id": str(quote.pk), **order}
+
+    return Operation(call, names="user")
+
+
+def customer_of(things: Things) -> UUID:
+    """Name the customer who has these things: an operation before may have made one for who has nothing."""
+    payment = Payment.objects.filter(pk=things.payment).first()
+    return payment.customer_id if payment else uuid4()
+
+
 ZONE = {"country": "Testland", "zone": "C"}
 OPERATIONS: dict[str, Operation] = {
     "GET plans": nothing("/plans"),
@@ -134,6 +151,13 @@ OPERATIONS: dict[str, Operation] = {
     "GET user-payment-methods": of_user("/users/{user_id}/payment-methods"),
     "GET payments": nothing("/payments"),
     "GET payment": found("/payments/{payment}"),
+    "POST payments": quoted("/payments"),
+    "POST payment-intent": quoted("/payments/intent", order_id=True),
+    "PATCH payment-status": Operation(
+        lambda things: (f"/payments/{things.payment}/status", {"status": "completed", "reason": "as it is"}), "object"
+    ),
+    "GET customer-payments": Operation(lambda things: (f"/customers/{customer_of(things)}/payments", None), "object"),
+    "GET refunds": nothing("/refunds"),
     "GET user-payments": of_user("/users/{user_id}/payments"),
     "POST refunds": Operation(
         lambda things: ("/refunds", {"payment_id": str(things.payment), "amount": 1, "reason": "duplicate"}), "object"
