@@ -31,6 +31,33 @@ class StripeRefused(BillingError):
         self.stripe_code = stripe_code
 
 
+# Whoever tries stolen cards must not learn from us that he was seen: https://docs.stripe.com/declines/codes.
+SECRET_DECLINES = {
+    "fraudulent",
+    "highest_risk_level",
+    "lost_card",
+    "merchant_blacklist",
+    "pickup_card",
+    "restricted_card",
+    "security_violation",
+    "stolen_card",
+}
+
+
+class CardDeclined(StripeRefused):
+    """The bank, or Stripe, does not take the card: the buyer may try another.
+
+    `decline_code` says why, as far as a buyer may know; `stripe_code` is Stripe's own code.
+    """
+
+    code = "card_declined"
+
+    def __init__(self, message: str, *, stripe_code: str = "", decline_code: str = ""):
+        named = decline_code or stripe_code
+        self.decline_code = "generic_decline" if named in SECRET_DECLINES else named
+        super().__init__(f"{message} ({self.decline_code})", stripe_code=stripe_code)
+
+
 class BadSignature(BillingError):
     code = "bad_signature"
 

@@ -1,7 +1,7 @@
 """Every call to Stripe: our idempotency key, our timeout, three classes of result.
 
-A call returns what Stripe holds (a plain dict), or raises StripeRefused (a definite no), or StripeUnknown (nobody knows
-whether the work was done). None of them may be made with a transaction open.
+A call returns what Stripe holds (a plain dict), or raises StripeRefused (a definite no; CardDeclined when it is the
+card's), or StripeUnknown (nobody knows whether the work was done). None of them may be made with a transaction open.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import stripe
 from django.conf import settings
 from django.db import connection
 
-from billing.errors import BadSignature, StripeRefused, StripeUnknown
+from billing.errors import BadSignature, CardDeclined, StripeRefused, StripeUnknown
 
 Object = dict[str, Any]
 Answer = TypeVar("Answer")
 SIGNATURE_TOLERANCE_SECONDS = 300
-# https://docs.stripe.com/error-low-level: anything but these says nothing about what was done.
-DEFINITE = (stripe.CardError, stripe.InvalidRequestError)
+# https://docs.stripe.com/error-low-level: anything but a refused card, a refused request and these says nothing about
+# what was done.
 KEY_REFUSED = (stripe.AuthenticationError, stripe.PermissionError)
 
 EXPAND = {
@@ -187,7 +187,12 @@ def ask(call: Callable[[], Any]) -> Object:
     except KEY_REFUSED as refusal:
         # Its text names the key and what it may do: for the log of the operator, not for a buyer.
         raise StripeRefused("Stripe does not let this installation do that.", stripe_code="key_refused") from refusal
-    except DEFINITE as refusal:
+    except stripe.CardError as refusal:
+        declined = refusal.error.decline_code if refusal.error else None
+        raise CardDeclined(
+            refusal.user_message or str(refusal), stripe_code=refusal.code or "", decline_code=declined or ""
+        ) from refusal
+    except stripe.InvalidRequestError as refusal:
         raise StripeRefused(refusal.user_message or str(refusal), stripe_code=refusal.code or "") from refusal
     except stripe.StripeError as reason:
         raise StripeUnknown(type(reason).__name__) from reason

@@ -39,6 +39,7 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.BillingError: 400,
     billing.errors.StripeUnknown: 503,
     billing.errors.StripeRefused: 502,
+    billing.errors.CardDeclined: 402,
     billing.errors.KeyReused: 422,
     billing.errors.KeyInFlight: 409,
     billing.errors.PriceMismatch: 409,
