@@ -18,7 +18,19 @@ import entitlements.persons
 import events.persons
 from billing import customers, mirror
 from billing.errors import StillSubscribed
-from billing.models import Checkout, Customer, Payment, Refund, RefundApproval, Subscription, WebhookEvent
+from billing.models import (
+    Checkout,
+    Customer,
+    Payment,
+    Refund,
+    RefundApproval,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionItem,
+    SubscriptionOrder,
+    TrialUse,
+    WebhookEvent,
+)
 from billing.transactions import whole
 from events import commitments, history
 from vault import rows
@@ -31,6 +43,10 @@ OWNED: dict[type[Model], str] = {
     Refund: "payment__customer__user_id",
     RefundApproval: "payment__customer__user_id",
     Subscription: "customer__user_id",
+    SubscriptionOrder: "customer__user_id",
+    SubscriptionItem: "subscription__customer__user_id",
+    SubscriptionChange: "subscription__customer__user_id",
+    TrialUse: "customer__user_id",
 }
 
 
@@ -88,7 +104,7 @@ def _stripe_ids(user_id: str) -> set[str]:
     """Return every id by which Stripe may speak of a user."""
     payments = ("stripe_id", "stripe_invoice_id", "stripe_charge_id", "stripe_payment_method_id")
     columns = {Customer: ("stripe_id",), Checkout: ("stripe_id",), Payment: payments, Refund: ("stripe_id",)}
-    columns |= {Subscription: ("stripe_id",)}
+    columns |= {Subscription: ("stripe_id",), SubscriptionOrder: ("stripe_id", "payment_method_id")}
     listed = [_of(model, user_id).values_list(*names) for model, names in columns.items()]
     return {stripe_id for found in listed for row in found for stripe_id in row if stripe_id}
 

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 import billing.errors
+import billing.subscription_errors
 import entitlements.errors
 import keys.errors
 import pricing.errors
@@ -51,6 +52,14 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.AlreadyDecided: 409,
     billing.errors.NotRefundable: 409,
     billing.errors.NotLive: 409,
+    billing.subscription_errors.TrialUsed: 409,
+    billing.subscription_errors.OrderFailed: 409,
+    billing.subscription_errors.NotChangeable: 409,
+    billing.subscription_errors.NothingChanges: 409,
+    billing.subscription_errors.PriceMoved: 409,
+    billing.subscription_errors.PreviewGone: 409,
+    billing.subscription_errors.NothingToReactivate: 409,
+    billing.subscription_errors.NotPaused: 409,
 }
 
 

@@ -5,6 +5,10 @@ from billing.models.payment import Payment
 from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
 from billing.models.subscription import Subscription
+from billing.models.subscription_change import SubscriptionChange
+from billing.models.subscription_item import SubscriptionItem
+from billing.models.subscription_order import SubscriptionOrder
+from billing.models.trial_use import TrialUse
 from billing.models.webhook import Lease, WebhookEvent
 
 __all__ = [
@@ -17,5 +21,9 @@ __all__ = [
     "RefundApproval",
     "StripePrice",
     "Subscription",
+    "SubscriptionChange",
+    "SubscriptionItem",
+    "SubscriptionOrder",
+    "TrialUse",
     "WebhookEvent",
 ]
