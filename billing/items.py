@@ -89,9 +89,7 @@ def _quote(subscription: Subscription, price: str) -> Quote | None:
     return quotes.select_related("version").order_by(his, "-id").first()
 
 
-def _keep(
-    subscription: Subscription, row: SubscriptionItem | None, item: Object, quote: Quote, *, main: bool
-) -> None:
+def _keep(subscription: Subscription, row: SubscriptionItem | None, item: Object, quote: Quote, *, main: bool) -> None:
     if row is None:
         SubscriptionItem.objects.create(
             subscription=subscription,

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from billing import opening, refunds, sync
+from billing import changing, opening, refunds, subscribing, sync
 from billing.errors import BillingError
 from billing.models import Checkout, Refund
 from vault import faults
@@ -17,9 +17,11 @@ log = structlog.get_logger("farebox.janitor")
 
 
 def settle_unknown(*, at: datetime) -> int:
-    """Find out what became of checkouts and refunds that Stripe never answered for. Returns how many are known now."""
+    """Find out what became of what Stripe never answered for. Returns how much of it is known now."""
     settled = sum(_known(partial(opening.settle_unknown, checkout, at=at)) for checkout in opening.unknown(at=at))
     settled += sum(_known(partial(_settle_refund, refund, at=at)) for refund in refunds.unknown(at=at))
+    settled += sum(_known(partial(subscribing.settle_unknown, each, at=at)) for each in subscribing.unknown(at=at))
+    settled += sum(_known(partial(changing.settle_unknown, each, at=at)) for each in changing.unknown(at=at))
     # Pages that have expired while their event was lost.
     overdue = Checkout.objects.filter(status=Checkout.Status.OPEN, expires_at__lt=at - timedelta(minutes=5))
     for stripe_id in overdue.exclude(stripe_id=None).values_list("stripe_id", flat=True)[:100]:

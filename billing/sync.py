@@ -159,11 +159,11 @@ def _write(held: leases.Held, found: list[Object], covered: list[int], at: datet
 
 def _settle(found: list[Object], at: datetime) -> bool:
     in_order = sorted(found, key=lambda one: list(SETTLE).index(one["object"]))
-    ours = any([SETTLE[one["object"]](one, looked_at=at) for one in in_order])
-    if ours:
+    ours = [SETTLE[one["object"]](one, looked_at=at) for one in in_order]
+    if any(ours):
         _mirror(found)
         customers.learn(found)
-    return ours
+    return any(ours)
 
 
 def _mirror(found: list[Object]) -> None:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from billing.views import approvals, checkouts, payments, refunds, subscriptions, webhooks
+from billing.views import approvals, checkouts, payments, refunds, subscription_steps, subscriptions, webhooks
 from config.api import paths as paths
 
 urlpatterns = [
@@ -17,6 +17,17 @@ urlpatterns = [
     path("refund-approvals/<uuid:id>", approvals.OneRefundApproval.as_view(), name="refund-approval"),
     path("refund-approvals/<uuid:id>/approve", approvals.ApproveRefund.as_view(), name="refund-approval-approve"),
     path("refund-approvals/<uuid:id>/decline", approvals.DeclineRefund.as_view(), name="refund-approval-decline"),
+    path("subscriptions", subscriptions.Subscriptions.as_view(), name="subscriptions"),
     path("subscriptions/<uuid:id>", subscriptions.OneSubscription.as_view(), name="subscription"),
+    path(
+        "subscriptions/<uuid:id>/preview", subscription_steps.PreviewSubscription.as_view(), name="subscription-preview"
+    ),
+    path(
+        "subscriptions/<uuid:id>/reactivate",
+        subscription_steps.ReactivateSubscription.as_view(),
+        name="subscription-reactivate",
+    ),
+    path("subscriptions/<uuid:id>/pause", subscription_steps.PauseSubscription.as_view(), name="subscription-pause"),
+    path("subscriptions/<uuid:id>/resume", subscription_steps.ResumeSubscription.as_view(), name="subscription-resume"),
     path("webhooks/stripe", webhooks.StripeWebhook.as_view(), name="stripe-webhook"),
 ]

@@ -65,13 +65,14 @@ def client_secret(stripe_id: str) -> str | None:
     params: Any = {"expand": ["latest_invoice.confirmation_secret", "pending_setup_intent"]}
     found = ask(lambda: client().v1.subscriptions.retrieve(stripe_id, params))
     secret = (found["latest_invoice"] or {}).get("confirmation_secret") or found["pending_setup_intent"] or {}
-    return secret.get("client_secret")
+    said: str | None = secret.get("client_secret")
+    return said
 
 
 def of_customer(stripe_customer: str) -> Iterator[Object]:
     """List the subscriptions of a customer, those that have ended too, newest first."""
-    asked = {"customer": stripe_customer, "status": "all"}
-    return pages(lambda page: client().v1.subscriptions.list({**asked, **page}))
+    asked: Any = {"customer": stripe_customer, "status": "all"}
+    return pages(lambda page: client().v1.subscriptions.list(asked | page))
 
 
 def card(stripe_id: str) -> Object | None:

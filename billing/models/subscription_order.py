@@ -48,9 +48,7 @@ class SubscriptionOrder(Moving, Asked):
             ),
             models.CheckConstraint(condition=Q(quantity__gte=1), name="subscription_order_quantity"),
         )
-        indexes = (
-            models.Index(fields=["created_at"], name="subscription_order_open", condition=Q(status="open")),
-        )
+        indexes = (models.Index(fields=["created_at"], name="subscription_order_open", condition=Q(status="open")),)
 
     def __str__(self) -> str:
         return f"{self.id} {self.status}"
