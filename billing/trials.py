@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -53,6 +54,7 @@ def note(subscription: Subscription, found: Object) -> None:
 
 
 def fingerprint(method: Object | str | None) -> str:
-    """Return Stripe's name of a card, the same wherever the card is used; "" for what is no card, or not fetched."""
+    """Return what stands for a card wherever it is used, a hash; "" for what is no card, or was not fetched."""
     card = (method.get("card") or {}) if isinstance(method, dict) else {}
-    return str(card.get("fingerprint") or "")
+    told = str(card.get("fingerprint") or "")
+    return told and hashlib.sha256(told.encode()).hexdigest()

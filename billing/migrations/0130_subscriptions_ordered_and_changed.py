@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=events.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('product_line', models.SlugField(max_length=100)),
-                ('card_fingerprint', models.CharField(blank=True, help_text="Stripe's name of the card: not a number.", max_length=64)),
+                ('card_fingerprint', models.CharField(blank=True, help_text="A hash of Stripe's name of the card.", max_length=64)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('customer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='trials', to='billing.customer')),
                 ('order', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='billing.subscriptionorder')),

@@ -13,7 +13,7 @@ class TrialUse(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     customer = models.ForeignKey("billing.Customer", on_delete=models.PROTECT, related_name="trials")
     product_line = models.SlugField(max_length=100)
-    card_fingerprint = models.CharField(max_length=64, blank=True, help_text="Stripe's name of the card: not a number.")
+    card_fingerprint = models.CharField(max_length=64, blank=True, help_text="A hash of Stripe's name of the card.")
     order = models.ForeignKey("billing.SubscriptionOrder", on_delete=models.PROTECT, null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 

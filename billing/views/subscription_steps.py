@@ -29,9 +29,9 @@ class PreviewSubscription(APIView):
     @extend_schema(request=NewPreview, responses={201: ChangeSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, id: UUID) -> Response:
         """Show what a change costs now and next, and what access changes. Good for 15 minutes; charges nothing."""
-        subscription = find(request, id)
         body = NewPreview(data=request.data)
         body.is_valid(raise_exception=True)
+        subscription = find(request, id)
         wanted = body.validated_data
         asking = Asking.of(principal(request).name, idempotency_key(request), {**wanted, "subscription": id})
         change, replayed = changing.preview(subscription, target_of(wanted), asking=asking)
@@ -42,9 +42,9 @@ class ReactivateSubscription(APIView):
     @extend_schema(request=Reactivation, responses={201: StartedSubscription}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, id: UUID) -> Response:
         """Undo a planned end; of one that has ended make a successor, at the price of today."""
-        subscription = find(request, id)
         body = Reactivation(data=request.data)
         body.is_valid(raise_exception=True)
+        subscription = find(request, id)
         wanted = body.validated_data
         asking = Asking.of(principal(request).name, idempotency_key(request), {**wanted, "subscription": id})
         found, replayed = pausing.reactivate(subscription, asking=asking, **wanted)
@@ -55,9 +55,9 @@ class PauseSubscription(APIView):
     @extend_schema(request=Pause, responses=SubscriptionSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Collect nothing until a moment, or until it is resumed. May be repeated."""
-        subscription = find(request, id)
         body = Pause(data=request.data)
         body.is_valid(raise_exception=True)
+        subscription = find(request, id)
         pausing.pause(subscription, **body.validated_data)
         return Response(SubscriptionSerializer(find(request, id), context=seen_by(request)).data)
 

@@ -65,9 +65,9 @@ class OneSubscription(APIView):
     @extend_schema(request=SubscriptionPatch, responses=StartedSubscription)
     def patch(self, request: Request, id: UUID) -> Response:
         """Change plan, quantity or items: as previewed, or directly. To ask for what he has drops a pending change."""
-        subscription = find(request, id)
         body = SubscriptionPatch(data=request.data)
         body.is_valid(raise_exception=True)
+        subscription = find(request, id)
         wanted: dict[str, Any] = dict(body.validated_data)
         preview_id, due = wanted.pop("preview_id", None), wanted.pop("expected_amount", None)
         if preview_id:

@@ -1,4 +1,4 @@
-"""Another plan, quantity or set of items: seen with its price, then applied once; more now, less with the next period."""
+"""Another plan, quantity or set of items: seen with its price, applied once; more now, less with the next period."""
 
 from __future__ import annotations
 
