@@ -45,9 +45,12 @@ def create(
     card = _card(user_id, wish.payment_method)
     try:
         order = wishes.save(user_id, wish, asking, most_trial=most_trial, card=card, previous=previous)
-    except IntegrityError as reason:
+    except (IntegrityError, AlreadySubscribed) as reason:
+        # Another request with this key may have been first, and its order be what stands in the way.
         if order := idempotency.earlier(SubscriptionOrder, asking):
             return _resumed(order), True
+        if isinstance(reason, AlreadySubscribed):
+            raise
         raise AlreadySubscribed(wishes.version_of(wish.plan_id, wish.price_id).plan.product_line) from reason
     return send(order, held=True), False
 

@@ -62,9 +62,9 @@ def zone_bodies() -> list[Body]:
 
 
 def subscription_bodies() -> list[Body]:
-    """One user whom nobody knows yet: he can have one subscription."""
-    asked = {"user_id": f"subscriber-{next(KEYS)}", "plan_id": "pro-monthly", "payment_method": "pm_card_visa"}
-    return [{**asked, "country_code": country} for country in ("IN", "DE", "ET")]
+    """Three users whom nobody knows yet: each can have one subscription."""
+    asked = {"plan_id": "pro-monthly", "payment_method": "pm_card_visa", "country_code": "IN"}
+    return [{**asked, "user_id": f"subscriber-{next(KEYS)}"} for _ in range(3)]
 
 
 MAKING = {
