@@ -9,7 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
 from billing import changing, janitor, sync
 from billing.idempotency import Asking
@@ -20,6 +23,7 @@ from tests.api import api
 from tests.billing.test_subscribing import subscribe
 from tests.billing.test_subscriptions import HOUR, pass_time
 from tests.buyer import Buyer
+from tests.staff import log_in
 
 PATH = "/api/v1/subscriptions"
 LATER = timedelta(minutes=2)
@@ -341,3 +345,21 @@ def test_a_stale_look_does_not_drop_what_was_just_scheduled(buyer: Buyer, pro: S
 
     assert SubscriptionChange.objects.get().status == "scheduled"
     assert plan_of(pro) == ("pro-monthly", 1)
+
+
+def test_staff_see_items_and_the_change_that_waits(buyer: Buyer, pro: Subscription) -> None:
+    """AD-01: the page of a subscription, and looking again at Stripe."""
+    patch(pro, plan_id="basic-monthly")
+    client = Client()
+    log_in(client, get_user_model().objects.get_or_create(username="root", is_staff=True, is_superuser=True)[0])
+
+    page = client.get(reverse("admin:billing_subscription_change", args=[pro.pk]))
+    looked = client.post(
+        reverse("admin:billing_subscription_changelist"),
+        {"action": "look_again", "_selected_action": str(pro.pk)},
+        follow=True,
+    )
+
+    assert page.status_code == 200
+    assert b"scheduled" in page.content
+    assert b"1 looked at." in looked.content
