@@ -77,7 +77,9 @@ def test_no_json_breaks_us(root: Client, asked: Asked) -> None:
     ]
 
     assert {answer.status_code for answer in answers} <= {400, 404}
-    assert all(answer.json().get("errors") for answer in answers)
+    # A good body for an object that is absent is a 404, which names no field.
+    named = [answer for answer in answers if answer.status_code == 400 or "{id}" not in asked.path]
+    assert all(answer.json().get("errors") for answer in named)
     told["json"] += len(answers)
 
 
