@@ -30,9 +30,8 @@ def settle(session: Object, *, looked_at: datetime) -> bool:
     )
     quote = checkout.quote
     # On a trial nothing is due on the page; the invoices that follow carry the quoted price.
-    on_trial = checkout.mode == Checkout.Mode.SUBSCRIPTION and quote.version.trial_days > 0
     shown = (session["amount_subtotal"], session["currency"])
-    if not on_trial and shown != (quote.amount_minor, quote.currency):
+    if not checkout.trial_days and shown != (quote.amount_minor, quote.currency):
         findings.open(
             Finding.Kind.AMOUNT,
             f"checkout:{checkout.pk}",

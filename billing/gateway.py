@@ -28,7 +28,7 @@ KEY_REFUSED = (stripe.AuthenticationError, stripe.PermissionError)
 
 EXPAND = {
     "pi_": ["latest_charge.refunds", "payment_method", "customer"],
-    "sub_": ["items.data.price.product", "customer"],
+    "sub_": ["items.data.price.product", "customer", "default_payment_method"],
     "in_": ["payments", "customer"],
     "cs_": ["customer"],
     "cus_": [],

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from billing import invoicing, opening, paying, payment_methods, refunds, stripe_customers, sync
+from billing import changing, invoicing, opening, paying, payment_methods, refunds, stripe_customers, subscribing, sync
 from billing.errors import BillingError
 from billing.models import Checkout, Refund
 from vault import faults
@@ -23,6 +23,8 @@ def settle_unknown(*, at: datetime) -> int:
     asking += [partial(_settle_refund, refund, at=at) for refund in refunds.unknown(at=at)]
     asking += [partial(paying.settle_unknown, payment, at=at) for payment in paying.unknown(at=at)]
     asking += [partial(invoicing.settle_unknown, invoice, at=at) for invoice in invoicing.unknown(at=at)]
+    asking += [partial(subscribing.settle_unknown, each, at=at) for each in subscribing.unknown(at=at)]
+    asking += [partial(changing.settle_unknown, each, at=at) for each in changing.unknown(at=at)]
     settled += sum(_known(ask) for ask in asking)
     # Pages that have expired while their event was lost.
     overdue = Checkout.objects.filter(status=Checkout.Status.OPEN, expires_at__lt=at - timedelta(minutes=5))

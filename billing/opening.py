@@ -11,7 +11,7 @@ from django.db import IntegrityError
 from billing import checkouts, customers, gateway, idempotency, orders, prices, stripe_customers
 from billing.errors import StripeRefused
 from billing.idempotency import Asking
-from billing.models import Checkout
+from billing.models import Checkout, Customer
 from billing.orders import Order
 from billing.transactions import whole
 from events import clock
@@ -88,12 +88,20 @@ def _resumed(checkout: Checkout) -> Checkout:
 
 def _close_others(checkout: Checkout) -> None:
     """Leave at most one page open on which a subscription of the product line can be bought."""
-    if checkout.mode != Checkout.Mode.SUBSCRIPTION:
-        return
+    if checkout.mode == Checkout.Mode.SUBSCRIPTION:
+        close_pages(checkout.customer, checkout.product_line, before=checkout.created_at)
+
+
+def close_pages(customer: Customer, product_line: str, *, before: datetime) -> None:
+    """Close the pages opened before a moment on which a subscription of a product line can be bought."""
     others = Checkout.objects.filter(
-        customer=checkout.customer, product_line=checkout.product_line, mode=checkout.mode, status=Checkout.Status.OPEN
+        customer=customer,
+        product_line=product_line,
+        mode=Checkout.Mode.SUBSCRIPTION,
+        status=Checkout.Status.OPEN,
+        created_at__lt=before,
     )
-    for other in others.exclude(pk=checkout.pk).filter(created_at__lt=checkout.created_at, stripe_id__isnull=False):
+    for other in others.filter(stripe_id__isnull=False):
         try:
             gateway.expire_checkout(str(other.stripe_id))
         except StripeRefused:
@@ -126,7 +134,7 @@ def _params(checkout: Checkout) -> dict[str, Any]:
     }
     if checkout.mode == Checkout.Mode.PAYMENT:
         return {**params, "payment_intent_data": {"metadata": named}}
-    trial = {"trial_period_days": days} if (days := quote.version.trial_days) else {}
+    trial = {"trial_period_days": days} if (days := checkout.trial_days) else {}
     return {**params, "subscription_data": {"metadata": named, **trial}}
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
-from billing import checkouts, customers, payments, subscriptions
+from billing import checkouts, customers, payments, subscriptions, trials
 from billing.errors import AlreadySubscribed, BadReturnUrl, NothingToPay, PriceMismatch, QuoteNotGood
 from billing.idempotency import BUSY_FOR, Asking
 from billing.models import Checkout
@@ -56,13 +56,15 @@ def save(user_id: str, version: PlanVersion, order: Order, asking: Asking) -> Ch
     at = clock.now()
     customer = customers.lock(customers.of_user(user_id, at=at).pk)
     renews = version.billing_cycle != PlanVersion.Cycle.ONE_TIME
-    if renews and subscriptions.live(customer, version.plan.product_line):
-        raise AlreadySubscribed(version.plan.product_line)
+    line = version.plan.product_line
+    if renews and subscriptions.is_spoken_for(customer, line):
+        raise AlreadySubscribed(line)
     checkout = Checkout.objects.create(
         customer=customer,
-        quote=_quote(user_id, version, order, at=at),
+        quote=quote_for(user_id, version, order.country_code, order.quote_id, at=at),
         mode=Checkout.Mode.SUBSCRIPTION if renews else Checkout.Mode.PAYMENT,
-        product_line=version.plan.product_line,
+        product_line=line,
+        trial_days=version.trial_days if renews and not trials.are_used(customer, line) else 0,
         success_url=order.success_url,
         cancel_url=order.cancel_url,
         status=Checkout.Status.OPEN,
@@ -91,10 +93,11 @@ def _owe(checkout: Checkout, *, at: datetime) -> None:
     )
 
 
-def _quote(user_id: str, version: PlanVersion, order: Order, *, at: datetime) -> Quote:
-    if order.quote_id is None:
-        return quotes.quote(version, order.country_code, user_id=user_id, at=at)
-    quote = Quote.objects.filter(Q(user_id=user_id) | Q(user_id=None), pk=order.quote_id, version=version).first()
-    if quote is None or quote.country_code != order.country_code.upper() or not quotes.is_good(quote, at):
+def quote_for(user_id: str, version: PlanVersion, country: str, quote_id: UUID | None, *, at: datetime) -> Quote:
+    """Return the quote that the buyer was shown, or a new one. Raises QuoteNotGood."""
+    if quote_id is None:
+        return quotes.quote(version, country, user_id=user_id, at=at)
+    quote = Quote.objects.filter(Q(user_id=user_id) | Q(user_id=None), pk=quote_id, version=version).first()
+    if quote is None or quote.country_code != country.upper() or not quotes.is_good(quote, at):
         raise QuoteNotGood
     return quote

@@ -31,6 +31,10 @@ from billing.models import (
     RefundApproval,
     StripeCustomer,
     Subscription,
+    SubscriptionChange,
+    SubscriptionItem,
+    SubscriptionOrder,
+    TrialUse,
     WebhookEvent,
 )
 from billing.transactions import whole
@@ -51,6 +55,10 @@ OWNED: dict[type[Model], str] = {
     Invoice: "customer__user_id",
     InvoiceLine: "invoice__customer__user_id",
     Notice: "customer__user_id",
+    SubscriptionOrder: "customer__user_id",
+    SubscriptionItem: "subscription__customer__user_id",
+    SubscriptionChange: "subscription__customer__user_id",
+    TrialUse: "customer__user_id",
 }
 
 
@@ -116,7 +124,10 @@ def _of(model: type[Model], user_id: str) -> Any:
 def _stripe_ids(user_id: str) -> set[str]:
     """Return every id by which Stripe may speak of a user."""
     payments = ("stripe_id", "stripe_invoice_id", "stripe_charge_id", "stripe_payment_method_id")
-    columns: dict[type[Model], tuple[str, ...]] = {Payment: payments}
+    columns: dict[type[Model], tuple[str, ...]] = {
+        Payment: payments,
+        SubscriptionOrder: ("stripe_id", "payment_method_id"),
+    }
     columns |= dict.fromkeys((Customer, StripeCustomer, PaymentMethod, CardSetup), ("stripe_id",))
     columns |= dict.fromkeys((Checkout, Refund, Subscription, Invoice), ("stripe_id",))
     listed = [_of(model, user_id).values_list(*names) for model, names in columns.items()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from billing import customers, findings, gateway, payments, refunds, sync
+from billing import customers, findings, gateway, payments, refunds, subscriptions, sync
 from billing.models import Finding, Payment, Refund, Subscription
 
 Object = dict[str, Any]
@@ -82,7 +82,7 @@ def _subscription(found: Object) -> Iterator[Difference]:
     row = Subscription.objects.filter(stripe_id=found["id"]).first()
     if row is None:
         yield Difference(Kind.MISSING_HERE, found["id"], "", found["status"])
-    elif row.status != found["status"]:
+    elif row.status != subscriptions.status_of(row, found):
         yield Difference(Kind.STATUS, found["id"], row.status, found["status"])
 
 

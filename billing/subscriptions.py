@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from billing import customers, findings, gateway, policy, refunds
+from billing import changes, customers, findings, gateway, items, policy, refunds, trials
 from billing.errors import NotLive, StripeRefused
-from billing.models import Checkout, Customer, Finding, Payment, Subscription
+from billing.models import Checkout, Customer, Finding, Payment, Subscription, SubscriptionOrder
 from billing.times import maybe, moment
 from billing.transactions import whole
 from entitlements import grants
@@ -17,7 +17,11 @@ from events import clock, history
 
 Object = dict[str, Any]
 Status = Subscription.Status
-SEEN = ("current_period_start", "current_period_end", "trial_end", "cancel_at", "canceled_at", "ended_at")
+Origin = TypeVar("Origin", Checkout, SubscriptionOrder)
+SEEN = (
+    *("current_period_start", "current_period_end", "trial_end", "cancel_at", "canceled_at", "ended_at"),
+    *("paused_at", "resumes_at"),
+)
 
 
 def settle(found: Object, *, looked_at: datetime) -> bool:
@@ -37,6 +41,9 @@ def settle(found: Object, *, looked_at: datetime) -> bool:
     if subscription.looked_at and subscription.looked_at > looked_at:
         return True
     _follow(subscription, found, at=looked_at)
+    if changes.follow(subscription, found, looked_at=looked_at) and items.adopt(subscription, found, at=looked_at):
+        _record("subscription.changed", subscription, at=looked_at)
+    trials.note(subscription, found)
     entitle(subscription, at=looked_at)
     return True
 
@@ -62,6 +69,7 @@ def entitle(subscription: Subscription, *, at: datetime) -> None:
         )
         if access.hold:
             grants.suspend(source, reason=access.hold, at=at)
+    items.entitle(subscription, access, at=at)
 
 
 def cancel(subscription: Subscription, *, now: bool) -> None:
@@ -94,28 +102,48 @@ def live(customer: Customer, product_line: str) -> Subscription | None:
     return rows.first()
 
 
+def is_spoken_for(customer: Customer, product_line: str) -> bool:
+    """Say whether a payer has a subscription in a product line, or one is being made."""
+    orders = customer.subscription_orders.filter(product_line=product_line, status=SubscriptionOrder.Status.OPEN)
+    return live(customer, product_line) is not None or orders.exists()
+
+
+def status_of(subscription: Subscription, found: Object) -> Status:
+    """Return the status that Stripe's means to us."""
+    return Status.ACTIVE if changes.is_bridging(subscription, found) else Status(found["status"])
+
+
 def _begin(found: Object, customer: Customer, *, at: datetime) -> Subscription | None:
-    checkout_id = gateway.our_id(found, "checkout_id")
-    checkout = Checkout.objects.filter(pk=checkout_id, customer=customer).first() if checkout_id else None
-    if checkout is None:
+    order = _origin(SubscriptionOrder, found, "subscription_order_id", customer)
+    checkout = _origin(Checkout, found, "checkout_id", customer)
+    origin = order or checkout
+    if origin is None:
         return None
-    other = live(customer, checkout.product_line)
+    other = live(customer, origin.product_line)
+    # One made in the dashboard may carry a copy of another's metadata.
+    ours: dict[str, Any] = {}
+    if checkout and not Subscription.objects.filter(checkout=checkout).exists():
+        ours = {"checkout": checkout}
+    if order and not Subscription.objects.filter(pk=order.pk).exists():
+        ours = {"id": order.pk, "previous": order.previous}
     subscription = Subscription.objects.create(
+        **ours,
         customer=customer,
-        # One made in the dashboard may carry a copy of another's metadata.
-        checkout=None if Subscription.objects.filter(checkout=checkout).exists() else checkout,
-        quote=checkout.quote,
-        version=checkout.quote.version,
-        product_line=checkout.product_line,
+        quote=origin.quote,
+        version=origin.quote.version,
+        product_line=origin.product_line,
         duplicate=other is not None,
         stripe_id=found["id"],
         # Our clock may be behind Stripe's: access begins with the purchase, never after it.
         started_at=min(moment(found["start_date"]), at),
         status=Status.INCOMPLETE,
         status_at=at,
-        **_seen(found),
+        **_seen(found, at=at),
     )
     _record("subscription.created", subscription, at=at)
+    if order:
+        order.move_to(SubscriptionOrder.Status.COMPLETE, at=at)
+        SubscriptionOrder.objects.filter(pk=order.pk, stripe_id=None).update(stripe_id=found["id"])
     if other:
         findings.open(
             Finding.Kind.SECOND_SUBSCRIPTION,
@@ -126,20 +154,32 @@ def _begin(found: Object, customer: Customer, *, at: datetime) -> Subscription |
     return subscription
 
 
+def _origin(model: type[Origin], found: Object, name: str, customer: Customer) -> Origin | None:
+    named = gateway.our_id(found, name)
+    return model._default_manager.filter(pk=named, customer=customer).first() if named else None
+
+
 def _follow(subscription: Subscription, found: Object, *, at: datetime) -> None:
     before = {name: getattr(subscription, name) for name in SEEN}
-    for name, value in _seen(found).items():
+    status = status_of(subscription, found)
+    seen = _seen(found, at=subscription.paused_at or at)
+    if status != found["status"]:
+        seen |= {"current_period_start": before["current_period_start"], "trial_end": None}
+    for name, value in seen.items():
         setattr(subscription, name, value)
     subscription.looked_at = subscription.updated_at = at
     subscription.save(update_fields=[*SEEN, "looked_at", "updated_at"])
-    if found["status"] not in {subscription.status, *subscription.NEXT[subscription.status]}:
-        _step_over(subscription, found["status"], at=at)
-    if subscription.move_to(found["status"], at=at):
+    if status not in {subscription.status, *subscription.NEXT[subscription.status]}:
+        _step_over(subscription, status, at=at)
+    if subscription.move_to(status, at=at):
         _record(f"subscription.{subscription.status}", subscription, at=at)
     if subscription.current_period_start > before["current_period_start"]:
         _record("subscription.renewed", subscription, at=at)
     if subscription.cancel_at != before["cancel_at"]:
         type = "subscription.cancel_scheduled" if subscription.cancel_at else "subscription.cancel_undone"
+        _record(type, subscription, at=at)
+    if bool(subscription.paused_at) != bool(before["paused_at"]):
+        type = "subscription.collection_paused" if subscription.paused_at else "subscription.collection_resumed"
         _record(type, subscription, at=at)
 
 
@@ -149,10 +189,12 @@ def _step_over(subscription: Subscription, status: str, *, at: datetime) -> None
         _record(f"subscription.{subscription.status}", subscription, at=at)
 
 
-def _seen(found: Object) -> dict[str, datetime | None]:
+def _seen(found: Object, *, at: datetime) -> dict[str, datetime | None]:
+    """Read what Stripe shows; of a pause it tells that there is one, not since when: `at` is taken for that."""
     # The period stands on the items since 2025-03-31.basil.
     items = found["items"]["data"]
     period_end = max(item["current_period_end"] for item in items)
+    pause = found["pause_collection"]
     cancel_at = found["cancel_at"] or (period_end if found["cancel_at_period_end"] else None)
     return {
         "current_period_start": moment(min(item["current_period_start"] for item in items)),
@@ -161,6 +203,8 @@ def _seen(found: Object) -> dict[str, datetime | None]:
         "cancel_at": maybe(cancel_at),
         "canceled_at": maybe(found["canceled_at"]),
         "ended_at": maybe(found["ended_at"]),
+        "paused_at": at if pause else None,
+        "resumes_at": maybe(pause["resumes_at"]) if pause else None,
     }
 
 
@@ -173,6 +217,7 @@ def _record(type: str, subscription: Subscription, *, at: datetime) -> None:
         data={
             "status": subscription.status,
             "plan_id": subscription.version.plan_id,
+            "quantity": subscription.quantity,
             "stripe_id": subscription.stripe_id,
             **{name: value.isoformat() if (value := getattr(subscription, name)) else None for name in SEEN},
         },

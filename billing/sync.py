@@ -100,6 +100,15 @@ def refresh(checkout: Checkout) -> None:
         checkout.refresh_from_db()
 
 
+def see(stripe_id: str) -> None:
+    """Look now, also while somebody else does: for who has just changed an object, and answers with what it is now.
+
+    Its events are left to the looks that they ask for. Raises StripeUnknown and StripeRefused.
+    """
+    at = clock.now()
+    whole(_settle)(list(gather(stripe_id)), at)
+
+
 def gather(stripe_id: str) -> Iterator[Object]:
     """Fetch the object and those that hang on it: session, subscription, invoice, intent."""
     found = _fetched(stripe_id)
@@ -177,16 +186,21 @@ def _once(held: leases.Held) -> None:
 def _write(held: leases.Held, found: list[Object], covered: list[int], at: datetime) -> None:
     leases.require(held)
     with context.acting("stripe"):
-        in_order = sorted(found, key=lambda one: list(SETTLE).index(one["object"]))
-        ours = [SETTLE[one["object"]](one, looked_at=at) for one in in_order]
+        ours = _settle(found, at)
         if not found and held.stripe_id.startswith("in_"):
-            ours.append(invoices.vanish(held.stripe_id, at=at))
+            ours = invoices.vanish(held.stripe_id, at=at)
+    status = WebhookEvent.Status.PROCESSED if ours else WebhookEvent.Status.IGNORED
+    webhooks.finish(covered, status, at=at)
+    leases.release(held)
+
+
+def _settle(found: list[Object], at: datetime) -> bool:
+    in_order = sorted(found, key=lambda one: list(SETTLE).index(one["object"]))
+    ours = [SETTLE[one["object"]](one, looked_at=at) for one in in_order]
     if any(ours):
         _mirror(found)
         customers.learn(found, looked_at=at)
-    status = WebhookEvent.Status.PROCESSED if any(ours) else WebhookEvent.Status.IGNORED
-    webhooks.finish(covered, status, at=at)
-    leases.release(held)
+    return any(ours)
 
 
 def _mirror(found: list[Object]) -> None:

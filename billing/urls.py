@@ -8,6 +8,7 @@ from billing.views import (
     payment_methods,
     payments,
     refunds,
+    subscription_steps,
     subscriptions,
     webhooks,
 )
@@ -45,6 +46,7 @@ urlpatterns = [
     path("refund-approvals/<uuid:id>", approvals.OneRefundApproval.as_view(), name="refund-approval"),
     path("refund-approvals/<uuid:id>/approve", approvals.ApproveRefund.as_view(), name="refund-approval-approve"),
     path("refund-approvals/<uuid:id>/decline", approvals.DeclineRefund.as_view(), name="refund-approval-decline"),
+    path("subscriptions", subscriptions.Subscriptions.as_view(), name="subscriptions"),
     path("subscriptions/<uuid:id>", subscriptions.OneSubscription.as_view(), name="subscription"),
     path("subscriptions/<uuid:id>/invoices", invoices.SubscriptionInvoices.as_view(), name="subscription-invoices"),
     path("users/<user:user_id>/invoices", invoices.UserInvoices.as_view(), name="user-invoices"),
@@ -52,5 +54,15 @@ urlpatterns = [
     path("invoices/<uuid:id>", invoices.OneInvoice.as_view(), name="invoice"),
     path("invoices/<uuid:id>/void", invoices.VoidInvoice.as_view(), name="invoice-void"),
     path("invoices/<uuid:id>/uncollectible", invoices.GiveUpInvoice.as_view(), name="invoice-uncollectible"),
+    path(
+        "subscriptions/<uuid:id>/preview", subscription_steps.PreviewSubscription.as_view(), name="subscription-preview"
+    ),
+    path(
+        "subscriptions/<uuid:id>/reactivate",
+        subscription_steps.ReactivateSubscription.as_view(),
+        name="subscription-reactivate",
+    ),
+    path("subscriptions/<uuid:id>/pause", subscription_steps.PauseSubscription.as_view(), name="subscription-pause"),
+    path("subscriptions/<uuid:id>/resume", subscription_steps.ResumeSubscription.as_view(), name="subscription-resume"),
     path("webhooks/stripe", webhooks.StripeWebhook.as_view(), name="stripe-webhook"),
 ]

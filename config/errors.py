@@ -15,6 +15,7 @@ from rest_framework.views import set_rollback
 
 import billing.customer_errors
 import billing.errors
+import billing.subscription_errors
 import entitlements.errors
 import keys.errors
 import pricing.errors
@@ -64,6 +65,14 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.OrderTaken: 409,
     billing.errors.MoveNotAllowed: 409,
     billing.errors.StripeSaysOtherwise: 409,
+    billing.subscription_errors.TrialUsed: 409,
+    billing.subscription_errors.OrderFailed: 409,
+    billing.subscription_errors.NotChangeable: 409,
+    billing.subscription_errors.NothingChanges: 409,
+    billing.subscription_errors.PriceMoved: 409,
+    billing.subscription_errors.PreviewGone: 409,
+    billing.subscription_errors.NothingToReactivate: 409,
+    billing.subscription_errors.NotPaused: 409,
 }
 
 

@@ -1,20 +1,75 @@
 from __future__ import annotations
 
-from django.contrib import admin
-from unfold.decorators import display
+from typing import Any
 
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from billing import changes, sync
 from billing.admin.states import Moving
-from billing.models import Subscription
+from billing.models import Subscription, SubscriptionChange, SubscriptionItem, SubscriptionOrder
+from config.office import staff
+
+
+class Shown(TabularInline[Any, Any]):
+    """Rows beside a page, to look at."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes."""
+        return False
+
+
+class Items(Shown):
+    model = SubscriptionItem
+    fields = ("version", "quantity", "main", "stripe_id", "removed_at")
+
+
+class Changes(Shown):
+    model = SubscriptionChange
+    fields = ("status", "quote", "quantity", "when", "due_minor", "next_minor", "currency", "effective_at")
 
 
 @admin.register(Subscription)
 class SubscriptionAdmin(Moving):
-    list_display = ("customer", "plan", "state", "current_period_end", "cancel_at", "duplicate")
+    list_display = ("customer", "plan", "quantity", "state", "pending", "current_period_end", "cancel_at", "duplicate")
     list_filter = ("status", "duplicate")
     list_select_related = ("customer", "version")
     search_fields = ("customer__user_id", "stripe_id")
+    inlines = (Items, Changes)
+    actions = ("look_again",)
 
     @display(description="plan")
     def plan(self, row: Subscription) -> str:
         """Name the plan."""
         return str(row.version.plan_id)
+
+    @display(description="pending change")
+    def pending(self, row: Subscription) -> str:
+        """Name the change that waits."""
+        change = changes.open_of(row)
+        return f"{change.quantity} x {change.quote.version.plan_id}, {change.status}" if change else ""
+
+    @action(description="Look again at Stripe")
+    def look_again(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
+        """Bring the chosen rows to what Stripe says of them now."""
+        with staff(request):
+            seen = sum(sync.try_look(row.stripe_id) for row in chosen)
+        messages.info(request, f"{seen} looked at.")
+
+
+@admin.register(SubscriptionOrder)
+class SubscriptionOrderAdmin(Moving):
+    list_display = ("created_at", "customer", "product_line", "quantity", "trial_days", "state", "failure_reason")
+    list_filter = ("status",)
+    list_select_related = ("customer",)
+    search_fields = ("customer__user_id", "stripe_id")

@@ -2,3 +2,4 @@
 
 """What we ask of Stripe beyond looking, one module a noun."""
 """What we ask of Stripe beyond looking, one module a noun."""
+"""What is asked of Stripe, one module a noun. Only `billing.gateway` speaks to it."""

@@ -9,6 +9,10 @@ from billing.models.payment_method import CardSetup, PaymentMethod
 from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
 from billing.models.subscription import Subscription
+from billing.models.subscription_change import SubscriptionChange
+from billing.models.subscription_item import SubscriptionItem
+from billing.models.subscription_order import SubscriptionOrder
+from billing.models.trial_use import TrialUse
 from billing.models.webhook import Lease, WebhookEvent
 
 __all__ = [
@@ -28,5 +32,9 @@ __all__ = [
     "StripeCustomer",
     "StripePrice",
     "Subscription",
+    "SubscriptionChange",
+    "SubscriptionItem",
+    "SubscriptionOrder",
+    "TrialUse",
     "WebhookEvent",
 ]

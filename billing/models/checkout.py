@@ -34,6 +34,7 @@ class Checkout(Moving, Asked):
     quote = models.ForeignKey("pricing.Quote", on_delete=models.PROTECT, related_name="+")
     mode = models.CharField(max_length=16, choices=Mode)
     product_line = models.SlugField(max_length=100)
+    trial_days = models.PositiveSmallIntegerField(default=0, help_text="As offered: nothing is due on the page then.")
     success_url = models.URLField(max_length=2000)
     cancel_url = models.URLField(max_length=2000)
     stripe_id = models.CharField(max_length=255, null=True, blank=True, unique=True)

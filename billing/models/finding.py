@@ -17,6 +17,8 @@ class Finding(models.Model):
         CURRENCY = "currency"
         STATUS = "status"
         SECOND_SUBSCRIPTION = "second_subscription"
+        SECOND_TRIAL = "second_trial"
+        UNKNOWN_PRICE = "unknown_price"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=32, choices=Kind)

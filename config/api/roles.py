@@ -68,6 +68,13 @@ ROLES: Mapping[str, Row] = {
     "GET refund-approval": ADMIN,
     "POST refund-approval-approve": ADMIN,
     "POST refund-approval-decline": ADMIN,
+    "GET subscriptions": STAFF_AND_SERVICES,
+    "POST subscriptions": OWNER_AND_ADMIN,
+    "PATCH subscription": OWNER_AND_ADMIN,
+    "POST subscription-preview": OWNER_AND_ADMIN,
+    "POST subscription-reactivate": OWNER_AND_ADMIN,
+    "POST subscription-pause": OWNER_AND_ADMIN,
+    "POST subscription-resume": OWNER_AND_ADMIN,
     "GET subscription": OWNER_AND_READERS,
     "DELETE subscription": OWNER_AND_STAFF,
     "GET user-subscriptions": OWNER_AND_READERS,
@@ -89,6 +96,7 @@ ROLES: Mapping[str, Row] = {
 DEEDS: Mapping[str, Row] = {
     "cancel at once": OWNER_AND_ADMIN,
     "name an amount": SERVICES_AND_ADMIN,
+    "give a longer trial": ADMIN,
     "refund without a reason": ADMIN,
     "see in full": {Role.USER: Reach.OWN, Role.SERVICE: Reach.ANY, Role.ADMIN: Reach.ANY},
     # Everybody without a token is one principal: a key of his would bring what a stranger made.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db import transaction
 from django.test import Client
 
-from billing import approvals, payment_methods, refunds
+from billing import approvals, pausing, payment_methods, refunds, subscriptions
 from billing.idempotency import Asking
 from billing.models import (
     CardSetup,
@@ -36,6 +36,7 @@ from events import clock
 from pricing import plans, quotes, zones
 from tests.api import api
 from tests.billing.billed import an_open_invoice, bill_later
+from tests.books import forget_plan
 from tests.buyer import Buyer
 from tests.shown import Shown
 from tests.stripe_side import StripeSide
@@ -125,6 +126,32 @@ def customer_of(things: Things) -> UUID:
     return payment.customer_id if payment else uuid4()
 
 
+def fresh_plan() -> str:
+    """Sell a plan in a product line of its own: of each a user has one subscription."""
+    at, name = clock.now(), f"fresh-{len(FRESH)}"
+    FRESH.append(name)
+    with transaction.atomic():
+        plan = plans.add(name, name="Fresh", product_line=name, at=at)
+        terms = plans.terms_of(plans.for_sale("pro-monthly"))
+        plans.publish(plans.draft(plan, terms, at=at), at=at)
+    return name
+
+
+def paused(things: Things) -> str:
+    """Pause the subscription, when there is one, so that it can be resumed."""
+    if subscription := Subscription.objects.filter(pk=things.subscription).first():
+        pausing.pause(subscription)
+    return f"/subscriptions/{things.subscription}"
+
+
+def ending(things: Things) -> str:
+    """Plan the end of the subscription, when there is one, so that it can be undone."""
+    if subscription := Subscription.objects.filter(pk=things.subscription).first():
+        subscriptions.cancel(subscription, now=False)
+    return f"/subscriptions/{things.subscription}"
+
+
+FRESH: list[str] = []
 ZONE = {"country": "Testland", "zone": "C"}
 OPERATIONS: dict[str, Operation] = {
     "GET plans": nothing("/plans"),
@@ -171,6 +198,16 @@ OPERATIONS: dict[str, Operation] = {
     "GET refund-approval": found("/refund-approvals/{approved}"),
     "POST refund-approval-approve": found("/refund-approvals/{approved}/approve", {}),
     "POST refund-approval-decline": found("/refund-approvals/{declined}/decline", {}),
+    "GET subscriptions": nothing("/subscriptions"),
+    "POST subscriptions": Operation(
+        lambda things: ("/subscriptions", {"user_id": things.user_id, "plan_id": fresh_plan(), "country_code": "IN"}),
+        "user",
+    ),
+    "PATCH subscription": found("/subscriptions/{subscription}", {"plan_id": "pro-monthly"}),
+    "POST subscription-preview": found("/subscriptions/{subscription}/preview", {"quantity": 2}),
+    "POST subscription-pause": found("/subscriptions/{subscription}/pause", {}),
+    "POST subscription-resume": Operation(lambda things: (f"{paused(things)}/resume", None), "object"),
+    "POST subscription-reactivate": Operation(lambda things: (f"{ending(things)}/reactivate", {}), "object"),
     "GET subscription": found("/subscriptions/{subscription}"),
     "DELETE subscription": found("/subscriptions/{subscription}"),
     "GET user-subscriptions": of_user("/users/{user_id}/subscriptions"),
@@ -228,7 +265,7 @@ def deleted(things: Things) -> Things:
 
 
 @pytest.fixture
-def world(books: None, stripe_side: StripeSide) -> dict[str, Things]:
+def world(books: None, stripe_side: StripeSide) -> Iterator[dict[str, Things]]:
     """Give what anna has, what ben has, what nobody has, and what dora had."""
     at = clock.now()
     gone = plans.add("gone-plan", at=at, name="Gone")
@@ -236,12 +273,14 @@ def world(books: None, stripe_side: StripeSide) -> dict[str, Things]:
     zones.upsert(zones.CountryRow("QP", "Gone", "C"), at=at)
     zones.remove("QP", at=at)
     names = {field.name for field in fields(Things)} - {"user_id", "country", "plan"}
-    return {
+    yield {
         "own": bought(stripe_side, "anna", country="IN", plan="premium-plan"),
         "other": bought(stripe_side, "ben", country="IN", plan="premium-plan"),
         "absent": Things("nobody", "QM", "no-such-plan", **{name: uuid4() for name in names}),
         "deleted": deleted(bought(stripe_side, "dora", country="QP", plan="gone-plan")),
     }
+    while FRESH:
+        forget_plan(FRESH.pop())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.test import Client
 
 from tests.api import api
 from tests.fuzz.corpora import AMOUNTS, JSON_TEXTS, UNICODE, URLS
-from tests.fuzz.requests import Asked, all_requests
+from tests.fuzz.requests import ABSENT, Asked, all_requests
 from tests.shown import Shown
 from tests.stripe_side import StripeSide
 
@@ -74,7 +74,7 @@ SAY_NOTHING = {"post_customers", "post_payment_methods_setup"}
 @pytest.mark.parametrize("asked", [one for one in REQUESTS if one.body], ids=lambda one: one.id)
 def test_no_json_breaks_us(root: Client, asked: Asked) -> None:
     """None of the 200 texts is a good request but `{}` where nothing needs to be said; some name what is absent."""
-    path = asked.path.replace("{iso_code}", "QM")
+    path = asked.path.replace("{iso_code}", "QM").replace("{id}", ABSENT)
 
     answers = [
         root.generic(asked.method, path, text.encode("utf-8"), content_type="application/json") for text in JSON_TEXTS

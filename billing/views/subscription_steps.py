@@ -1,0 +1,71 @@
+"""What is done to one subscription, beside changing and cancelling it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing import changing, pausing
+from billing.idempotency import Asking
+from billing.serializers.subscriptions import (
+    ChangeSerializer,
+    NewPreview,
+    Pause,
+    Reactivation,
+    StartedSubscription,
+    SubscriptionSerializer,
+)
+from billing.views.subscriptions import find, started, target_of
+from config.api.authentication import principal
+from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
+from config.api.masking import seen_by
+
+
+class PreviewSubscription(APIView):
+    @extend_schema(request=NewPreview, responses={201: ChangeSerializer}, parameters=[IDEMPOTENCY_KEY])
+    def post(self, request: Request, id: UUID) -> Response:
+        """Show what a change costs now and next, and what access changes. Good for 15 minutes; charges nothing."""
+        body = NewPreview(data=request.data)
+        body.is_valid(raise_exception=True)
+        subscription = find(request, id)
+        wanted = body.validated_data
+        asking = Asking.of(principal(request).name, idempotency_key(request), {**wanted, "subscription": id})
+        change, replayed = changing.preview(subscription, target_of(wanted), asking=asking)
+        return made(ChangeSerializer(change, context=seen_by(request)).data, replayed)
+
+
+class ReactivateSubscription(APIView):
+    @extend_schema(request=Reactivation, responses={201: StartedSubscription}, parameters=[IDEMPOTENCY_KEY])
+    def post(self, request: Request, id: UUID) -> Response:
+        """Undo a planned end; of one that has ended make a successor, at the price of today."""
+        body = Reactivation(data=request.data)
+        body.is_valid(raise_exception=True)
+        subscription = find(request, id)
+        wanted = body.validated_data
+        asking = Asking.of(principal(request).name, idempotency_key(request), {**wanted, "subscription": id})
+        found, replayed = pausing.reactivate(subscription, asking=asking, **wanted)
+        return made(started(request, found), replayed)
+
+
+class PauseSubscription(APIView):
+    @extend_schema(request=Pause, responses=SubscriptionSerializer)
+    def post(self, request: Request, id: UUID) -> Response:
+        """Collect nothing until a moment, or until it is resumed. May be repeated."""
+        body = Pause(data=request.data)
+        body.is_valid(raise_exception=True)
+        subscription = find(request, id)
+        pausing.pause(subscription, **body.validated_data)
+        return Response(SubscriptionSerializer(find(request, id), context=seen_by(request)).data)
+
+
+class ResumeSubscription(APIView):
+    @extend_schema(request=None, responses=StartedSubscription)
+    def post(self, request: Request, id: UUID) -> Response:
+        """Collect again."""
+        subscription = find(request, id)
+        pausing.resume(subscription)
+        return Response(started(request, subscription))
