@@ -161,3 +161,18 @@ class StillSubscribed(BillingError):
 
     def __init__(self) -> None:
         super().__init__("A subscription of this user runs: end it first.")
+
+
+class NoSuchRule(BillingError):
+    code = "no_such_rule"
+
+    def __init__(self, kind: str, cause: str):
+        super().__init__(f"There is no rule for {cause} of {kind}.")
+
+
+class HitsOthers(BillingError):
+    code = "policy_hits_others"
+    field = "hits"
+
+    def __init__(self, said: int, found: int):
+        super().__init__(f"This changes the access of {found} sources, not of {said}: look at them and say so.")

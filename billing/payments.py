@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db.models import Q
 
-from billing import customers, gateway, refunds, subscriptions
-from billing.models import Payment, Subscription
+from billing import customers, facts, gateway, policy, refunds, subscriptions
+from billing.models import Checkout, Payment, Subscription
 from billing.times import moment
 from entitlements import grants
 from entitlements.grants import Source
@@ -99,15 +99,26 @@ def give(payment: Payment, *, at: datetime) -> None:
         subscriptions.entitle(payment.subscription, at=at)
     elif payment.checkout and payment.status == Status.SUCCEEDED:
         source = Source(SourceType.ONE_TIME, str(payment.pk))
-        if not refunds.act(payment, source, at=at):
-            grants.grant(
-                payment.customer.user_id,
-                payment.checkout.quote.version,
-                source=source,
-                starts_at=payment.paid_at or at,
-                ends_at=None,
-                at=at,
-            )
+        taken = policy.taken(policy.Kind.ONE_TIME, facts.of(payment), policy.rules())
+        match taken.action:
+            case policy.Action.REVOKE:
+                grants.revoke(source, reason=str(taken.reason), at=at)
+            case policy.Action.SUSPEND:
+                grants.suspend(source, reason=str(taken.reason), at=at)
+            case _:
+                _grant(payment, payment.checkout, source, ends_at=taken.ends_at, at=at)
+
+
+def _grant(payment: Payment, checkout: Checkout, source: Source, *, ends_at: datetime | None, at: datetime) -> None:
+    starts_at = payment.paid_at or at
+    grants.grant(
+        payment.customer.user_id,
+        checkout.quote.version,
+        source=source,
+        starts_at=starts_at,
+        ends_at=ends_at and max(starts_at, ends_at),
+        at=at,
+    )
 
 
 def status_of(intent: Object) -> Status:

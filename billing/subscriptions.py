@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from billing import customers, findings, gateway, policy, refunds
+from billing import customers, facts, findings, gateway, policy
 from billing.errors import NotLive
-from billing.models import Checkout, Customer, Finding, Payment, Subscription
+from billing.models import Checkout, Customer, Finding, Subscription
 from billing.times import maybe, moment
 from billing.transactions import whole
 from entitlements import grants
@@ -43,11 +43,12 @@ def settle(found: Object, *, looked_at: datetime) -> bool:
 
 def entitle(subscription: Subscription, *, at: datetime) -> None:
     """Make access follow a subscription, by the policy. May be repeated."""
-    last = subscription.payments.filter(status=Payment.Status.SUCCEEDED).order_by("-paid_at", "-pk").first()
-    access = policy.access_of(subscription, refunded=last is not None and refunds.is_full(last))
+    access = policy.access_of(subscription, facts.of_last(subscription), policy.rules())
     source = Source(SourceType.SUBSCRIPTION, str(subscription.pk))
     if access.over:
         grants.cancel(source, at=access.ends_at or at)
+    elif access.revoked:
+        grants.revoke(source, reason=access.revoked, at=at)
     elif access.given:
         grants.grant(
             subscription.customer.user_id,

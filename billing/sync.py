@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 from django.db import OperationalError, transaction
 
-from billing import checkouts, customers, gateway, leases, mirror, payments, subscriptions, webhooks
+from billing import checkouts, customers, disputes, gateway, leases, mirror, payments, subscriptions, webhooks
+from billing.at_stripe import disputes as at_stripe
 from billing.errors import BillingError, LeaseLost
 from billing.models import Checkout, WebhookEvent
 from billing.transactions import whole
@@ -29,6 +30,7 @@ SETTLE: dict[str, Callable[..., bool]] = {
     "subscription": subscriptions.settle,
     "invoice": payments.settle_invoice,
     "payment_intent": payments.settle,
+    "dispute": disputes.settle,
 }
 
 
@@ -80,7 +82,7 @@ def refresh(checkout: Checkout) -> None:
 
 
 def gather(stripe_id: str) -> Iterator[Object]:
-    """Fetch the object and those that hang on it: session, subscription, invoice, intent."""
+    """Fetch the object and those that hang on it: session, subscription, invoice, intent, disputes."""
     found = gateway.fetch(stripe_id)
     if found is None:
         return
@@ -101,6 +103,8 @@ def gather(stripe_id: str) -> Iterator[Object]:
             if subscription := payments.subscription_of(found):
                 yield from _alone(subscription)
             yield from _paying(found)
+        case "payment_intent":
+            yield from at_stripe.of_intent(found)
 
 
 def _unnamed_invoice(intent: Object) -> str | None:
@@ -122,6 +126,8 @@ def _paying(invoice: Object) -> Iterator[Object]:
 def _alone(stripe_id: str) -> Iterator[Object]:
     if found := gateway.fetch(stripe_id):
         yield found
+        if found["object"] == "payment_intent":
+            yield from at_stripe.of_intent(found)
 
 
 def _once(held: leases.Held) -> None:

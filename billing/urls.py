@@ -1,6 +1,6 @@
 from django.urls import path
 
-from billing.views import approvals, checkouts, payments, refunds, subscriptions, webhooks
+from billing.views import approvals, checkouts, disputes, payments, refunds, subscriptions, webhooks
 from config.api import paths as paths
 
 urlpatterns = [
@@ -9,6 +9,9 @@ urlpatterns = [
     path("payments", payments.Payments.as_view(), name="payments"),
     path("payments/<uuid:id>", payments.OnePayment.as_view(), name="payment"),
     path("payments/<uuid:id>/refunds", refunds.PaymentRefunds.as_view(), name="payment-refunds"),
+    path("payments/<uuid:id>/disputes", disputes.PaymentDisputes.as_view(), name="payment-disputes"),
+    path("disputes", disputes.Disputes.as_view(), name="disputes"),
+    path("disputes/<uuid:id>", disputes.OneDispute.as_view(), name="dispute"),
     path("users/<user:user_id>/payments", payments.UserPayments.as_view(), name="user-payments"),
     path("users/<user:user_id>/subscriptions", subscriptions.UserSubscriptions.as_view(), name="user-subscriptions"),
     path("refunds", refunds.Refunds.as_view(), name="refunds"),

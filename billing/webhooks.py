@@ -30,6 +30,7 @@ LOOKS_AT = {
     "charge.refunded": "payment_intent",
     "charge.refund.updated": "payment_intent",
     "refund.": "payment_intent",
+    "charge.dispute.": "payment_intent",
 }
 KNOWN_IDS = ("cs_", "pi_", "sub_", "in_")
 # The bell gets the first chance; then the sweeper comes.

@@ -17,6 +17,10 @@ COLOURS = {
     "unpaid": "danger",
     "retry": "warning",
     "requires_action": "warning",
+    "needs_response": "danger",
+    "under_review": "warning",
+    "won": "success",
+    "lost": "danger",
 }
 
 

@@ -15,6 +15,7 @@ class Payment(Moving):
     """One amount that a customer owes or paid, and Stripe's payment intent for it.
 
     `refunded_minor` is the sum of the refunds that are asked for or done; a failed one gives its amount back.
+    `lost_minor` is what banks took back for good by disputes.
     """
 
     class Status(models.TextChoices):
@@ -54,6 +55,8 @@ class Payment(Moving):
     amount_minor = models.BigIntegerField()
     captured_minor = models.BigIntegerField(default=0)
     refunded_minor = models.BigIntegerField(default=0)
+    lost_minor = models.BigIntegerField(default=0)
+    disputed = models.BooleanField(default=False, help_text="A dispute is open, or was lost.")
     currency = models.CharField(max_length=3)
     description = models.CharField(max_length=255, blank=True)
     order_id = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 (absent is not empty)
@@ -77,6 +80,10 @@ class Payment(Moving):
                 condition=Q(refunded_minor__gte=0, refunded_minor__lte=F("captured_minor")), name="refunded_in_captured"
             ),
             models.CheckConstraint(
+                condition=Q(lost_minor__gte=0, lost_minor__lte=F("captured_minor") - F("refunded_minor")),
+                name="refunded_lost_in_captured",
+            ),
+            models.CheckConstraint(
                 condition=~Q(status="succeeded") | Q(captured_minor__gt=0) | Q(amount_minor=0), name="paid_is_captured"
             ),
         )
@@ -95,7 +102,7 @@ class Payment(Moving):
     @property
     def left(self) -> Money:
         """What can still be refunded."""
-        return Money(self.captured_minor - self.refunded_minor, self.currency)
+        return Money(self.captured_minor - self.refunded_minor - self.lost_minor, self.currency)
 
     @property
     def shown_status(self) -> str:

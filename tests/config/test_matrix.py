@@ -17,7 +17,7 @@ from django.test import Client
 
 from billing import approvals, refunds
 from billing.idempotency import Asking
-from billing.models import Checkout, Customer, Payment, Refund, RefundApproval, Subscription
+from billing.models import Checkout, Customer, Dispute, Payment, Refund, RefundApproval, Subscription
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
 from entitlements.models import Entitlement
@@ -47,6 +47,7 @@ class Things:
     refund: UUID | str
     approved: UUID | str
     declined: UUID | str
+    dispute: UUID | str
 
 
 Call = tuple[str, dict[str, Any] | None]
@@ -106,6 +107,9 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET refund": found("/refunds/{refund}"),
     "GET payment-refunds": found("/payments/{payment}/refunds"),
+    "GET disputes": nothing("/disputes"),
+    "GET dispute": found("/disputes/{dispute}"),
+    "GET payment-disputes": found("/payments/{payment}/disputes"),
     "POST refund-approvals": Operation(
         lambda things: ("/refund-approvals", {"payment_id": str(things.payment), "reason": "duplicate"}), "object"
     ),
@@ -135,7 +139,24 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
     asking = Asking.of("admin:alice", None, {})
     refund, _ = refunds.create(payment, 1, reason="duplicate", asking=asking)
     waiting = [approvals.ask(payment, 1, reason="duplicate", asking=asking)[0].pk for _ in range(2)]
-    return Things(user_id, country, plan, payment.pk, checkout.pk, subscription.pk, refund.pk, *waiting)
+    return Things(
+        user_id,
+        country,
+        plan,
+        payment.pk,
+        checkout.pk,
+        subscription.pk,
+        refund.pk,
+        *waiting,
+        disputed(stripe, subscription),
+    )
+
+
+def disputed(stripe: StripeSide, subscription: Subscription) -> UUID:
+    """Let a bank ask for what the subscription's first period cost."""
+    stripe.control("disputes", charge=subscription.payments.get().stripe_charge_id)
+    stripe.deliver()
+    return Dispute.objects.get(payment__subscription=subscription).pk
 
 
 def deleted(things: Things) -> Things:
@@ -143,6 +164,7 @@ def deleted(things: Things) -> Things:
     mine = {"payment__customer__user_id": things.user_id}
     RefundApproval.objects.filter(**mine).delete()
     Refund.objects.filter(**mine).delete()
+    Dispute.objects.filter(**mine).delete()
     Entitlement.objects.filter(user_id=things.user_id).delete()
     for model in (Payment, Subscription, Checkout):
         model.objects.filter(customer__user_id=things.user_id).delete()
@@ -158,7 +180,7 @@ def world(books: None, stripe_side: StripeSide) -> dict[str, Things]:
     gone.delete()
     zones.upsert(zones.CountryRow("QP", "Gone", "C"), at=at)
     zones.remove("QP", at=at)
-    names = ("payment", "checkout", "subscription", "refund", "approved", "declined")
+    names = ("payment", "checkout", "subscription", "refund", "approved", "declined", "dispute")
     return {
         "own": bought(stripe_side, "anna", country="IN", plan="premium-plan"),
         "other": bought(stripe_side, "ben", country="IN", plan="premium-plan"),

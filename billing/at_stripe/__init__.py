@@ -1,0 +1,1 @@
+"""What is asked of Stripe, one module a noun. The gateway makes the calls; nothing here imports stripe."""
