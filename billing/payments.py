@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from billing import customers, facts, gateway, policy, refunds, subscriptions
+from billing import customers, earned, facts, gateway, policy, refunds, subscriptions
 from billing.models import Checkout, Payment, Subscription
 from billing.times import moment
 from entitlements import grants
@@ -47,6 +47,8 @@ def settle(intent: Object, *, looked_at: datetime) -> bool:
     if charge := intent.get("latest_charge"):
         refunds.settle_all(payment, charge, looked_at=looked_at)
     give(payment, at=looked_at)
+    card = (intent.get("payment_method") or {}).get("card") or {}
+    earned.check(payment, funding=card.get("funding") or "", at=looked_at)
     return True
 
 

@@ -18,7 +18,17 @@ import entitlements.persons
 import events.persons
 from billing import customers, mirror
 from billing.errors import StillSubscribed
-from billing.models import Checkout, Customer, Payment, Refund, RefundApproval, Subscription, WebhookEvent
+from billing.models import (
+    Checkout,
+    Customer,
+    Dispute,
+    Payment,
+    Refund,
+    RefundApproval,
+    Subscription,
+    WebhookEvent,
+    ZoneCheck,
+)
 from billing.transactions import whole
 from events import commitments, history
 from vault import rows
@@ -29,6 +39,8 @@ OWNED: dict[type[Model], str] = {
     Checkout: "customer__user_id",
     Payment: "customer__user_id",
     Refund: "payment__customer__user_id",
+    Dispute: "payment__customer__user_id",
+    ZoneCheck: "payment__customer__user_id",
     RefundApproval: "payment__customer__user_id",
     Subscription: "customer__user_id",
 }
@@ -88,7 +100,7 @@ def _stripe_ids(user_id: str) -> set[str]:
     """Return every id by which Stripe may speak of a user."""
     payments = ("stripe_id", "stripe_invoice_id", "stripe_charge_id", "stripe_payment_method_id")
     columns = {Customer: ("stripe_id",), Checkout: ("stripe_id",), Payment: payments, Refund: ("stripe_id",)}
-    columns |= {Subscription: ("stripe_id",)}
+    columns |= {Subscription: ("stripe_id",), Dispute: ("stripe_id",)}
     listed = [_of(model, user_id).values_list(*names) for model, names in columns.items()]
     return {stripe_id for found in listed for row in found for stripe_id in row if stripe_id}
 

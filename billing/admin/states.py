@@ -21,6 +21,8 @@ COLOURS = {
     "under_review": "warning",
     "won": "success",
     "lost": "danger",
+    "flagged": "warning",
+    "accepted": "success",
 }
 
 

@@ -8,6 +8,7 @@ from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
 from billing.models.subscription import Subscription
 from billing.models.webhook import Lease, WebhookEvent
+from billing.models.zone_check import ZoneCheck
 
 __all__ = [
     "Checkout",
@@ -22,4 +23,5 @@ __all__ = [
     "StripePrice",
     "Subscription",
     "WebhookEvent",
+    "ZoneCheck",
 ]

@@ -17,7 +17,7 @@ from django.test import Client
 
 from billing import approvals, refunds
 from billing.idempotency import Asking
-from billing.models import Checkout, Customer, Dispute, Payment, Refund, RefundApproval, Subscription
+from billing.models import Checkout, Customer, Dispute, Payment, Refund, RefundApproval, Subscription, ZoneCheck
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
 from entitlements.models import Entitlement
@@ -165,6 +165,7 @@ def deleted(things: Things) -> Things:
     RefundApproval.objects.filter(**mine).delete()
     Refund.objects.filter(**mine).delete()
     Dispute.objects.filter(**mine).delete()
+    ZoneCheck.objects.filter(**mine).delete()
     Entitlement.objects.filter(user_id=things.user_id).delete()
     for model in (Payment, Subscription, Checkout):
         model.objects.filter(customer__user_id=things.user_id).delete()
