@@ -121,7 +121,7 @@ def give_back(check: ZoneCheck, *, by: str) -> None:
     # Asked again under its key it is the same refund, also when nothing is left by then.
     if payment.left.minor or idempotency.earlier(Refund, asking):
         refunds.create(payment, None, reason="", asking=asking, cap=caps.of(payment.currency))
-    _decided(check, Status.REFUNDED, by=by)
+    _decided(check, Status.REFUSED, by=by)
 
 
 @whole

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 from events.moves import guard
 
-ZONE_CHECK = {"flagged": {"accepted", "refunded"}, "accepted": set(), "refunded": set()}
+ZONE_CHECK = {"flagged": {"accepted", "refused"}, "accepted": set(), "refused": set()}
 
 
 class Migration(migrations.Migration):

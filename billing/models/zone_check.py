@@ -16,12 +16,12 @@ class ZoneCheck(Moving):
     class Status(models.TextChoices):
         FLAGGED = "flagged"
         ACCEPTED = "accepted"
-        REFUNDED = "refunded"
+        REFUSED = "refused"
 
     NEXT: ClassVar[Table] = {
-        Status.FLAGGED: {Status.ACCEPTED, Status.REFUNDED},
+        Status.FLAGGED: {Status.ACCEPTED, Status.REFUSED},
         Status.ACCEPTED: set(),
-        Status.REFUNDED: set(),
+        Status.REFUSED: set(),
     }
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -99,7 +99,7 @@ def test_staff_accept_or_refund_and_cancel_with_a_reason(buyer: Buyer) -> None:
 
     check.refresh_from_db()
     subscription.refresh_from_db()
-    assert (check.status, check.decided_by) == ("refunded", "staff:root")
+    assert (check.status, check.decided_by) == ("refused", "staff:root")
     assert subscription.status == "canceled"
     assert buyer.payment.shown_status == "refunded"
     assert len(buyer.stripe.requests("POST", "/v1/refunds")) == 1

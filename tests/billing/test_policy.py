@@ -108,9 +108,15 @@ def strike(payment: Payment, cause: str, amount: int) -> None:
         )
     else:
         Dispute.objects.create(
-            payment=payment, stripe_id=f"du_{Dispute.objects.count()}_{payment.pk}", amount_minor=amount, currency="usd",
-            status=cause, status_at=at, opened_at=at, looked_at=at,
-        )  # fmt: skip
+            payment=payment,
+            stripe_id=f"du_{Dispute.objects.count()}_{payment.pk}",
+            amount_minor=amount,
+            currency="usd",
+            status=cause,
+            status_at=at,
+            opened_at=at,
+            looked_at=at,
+        )
     whole(payments.give)(payment, at=at)
 
 
