@@ -250,3 +250,18 @@ class StripeSaysOtherwise(BillingError):
 
     def __init__(self, wanted: str, found: str):
         super().__init__(f"At Stripe the payment is {found}, so it cannot be {wanted} here.")
+
+
+class NoSuchRule(BillingError):
+    code = "no_such_rule"
+
+    def __init__(self, kind: str, cause: str):
+        super().__init__(f"There is no rule for {cause} of {kind}.")
+
+
+class HitsOthers(BillingError):
+    code = "policy_hits_others"
+    field = "hits"
+
+    def __init__(self, said: int, found: int):
+        super().__init__(f"This changes the access of {found} sources, not of {said}: look at them and say so.")

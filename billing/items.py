@@ -13,7 +13,7 @@ from billing.policy import Access
 from entitlements import grants
 from entitlements.grants import Source
 from entitlements.models import SourceType
-from pricing.models import Quote
+from pricing.models import PlanVersion, Quote
 
 Object = dict[str, Any]
 
@@ -51,23 +51,29 @@ def adopt(subscription: Subscription, found: Object, *, at: datetime) -> bool:
 def entitle(subscription: Subscription, access: Access, *, at: datetime) -> None:
     """Give what stands beside the plan the same span as the plan. May be repeated."""
     for row in subscription.items.filter(main=False, removed_at=None).select_related("version"):
-        source = source_of(row)
-        if access.over:
-            grants.cancel(source, at=access.ends_at or at)
-        elif access.given:
-            grants.grant(
-                subscription.customer.user_id,
-                row.version,
-                source=source,
-                starts_at=subscription.started_at,
-                ends_at=access.ends_at,
-                grace_until=access.grace_until,
-                subscription_id=subscription.stripe_id,
-                keep_suspended=access.hold is not None,
-                at=at,
-            )
-            if access.hold:
-                grants.suspend(source, reason=access.hold, at=at)
+        give(subscription, row.version, source_of(row), access, at=at)
+
+
+def give(subscription: Subscription, version: PlanVersion, source: Source, access: Access, *, at: datetime) -> None:
+    """Make what one source gives follow what the policy says of its subscription. May be repeated."""
+    if access.over:
+        grants.cancel(source, at=access.ends_at or at)
+    elif access.revoked:
+        grants.revoke(source, reason=access.revoked, at=at)
+    elif access.given:
+        grants.grant(
+            subscription.customer.user_id,
+            version,
+            source=source,
+            starts_at=subscription.started_at,
+            ends_at=access.ends_at,
+            grace_until=access.grace_until,
+            subscription_id=subscription.stripe_id,
+            keep_suspended=access.hold is not None,
+            at=at,
+        )
+        if access.hold:
+            grants.suspend(source, reason=access.hold, at=at)
 
 
 def source_of(item: SubscriptionItem) -> Source:

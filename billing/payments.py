@@ -7,13 +7,14 @@ from typing import Any
 
 from django.db.models import Q
 
-from billing import attempts, customers, gateway, order_events, refunds, subscriptions
+from billing import attempts, customers, earned, facts, gateway, order_events, policy, refunds, subscriptions
 from billing.models import Payment
 from billing.times import moment
 from entitlements import grants
 from entitlements.grants import Source
 from entitlements.models import SourceType
 from events import history
+from pricing.models import PlanVersion
 
 Object = dict[str, Any]
 Status = Payment.Status
@@ -48,6 +49,8 @@ def settle(intent: Object, *, looked_at: datetime) -> bool:
     if charge := intent.get("latest_charge"):
         refunds.settle_all(payment, charge, looked_at=looked_at)
     give(payment, at=looked_at)
+    card = (intent.get("payment_method") or {}).get("card") or {}
+    earned.check(payment, funding=card.get("funding") or "", at=looked_at)
     return True
 
 
@@ -71,15 +74,26 @@ def give(payment: Payment, *, at: datetime) -> None:
         subscriptions.entitle(payment.subscription, at=at)
     elif payment.bought and payment.status == Status.SUCCEEDED:
         source = Source(SourceType.ONE_TIME, str(payment.pk))
-        if not refunds.act(payment, source, at=at):
-            grants.grant(
-                payment.customer.user_id,
-                payment.bought,
-                source=source,
-                starts_at=payment.paid_at or at,
-                ends_at=None,
-                at=at,
-            )
+        taken = policy.taken(policy.Kind.ONE_TIME, facts.of(payment), policy.rules())
+        match taken.action:
+            case policy.Action.REVOKE:
+                grants.revoke(source, reason=str(taken.reason), at=at)
+            case policy.Action.SUSPEND:
+                grants.suspend(source, reason=str(taken.reason), at=at)
+            case _:
+                _grant(payment, payment.bought, source, ends_at=taken.ends_at, at=at)
+
+
+def _grant(payment: Payment, version: PlanVersion, source: Source, *, ends_at: datetime | None, at: datetime) -> None:
+    starts_at = payment.paid_at or at
+    grants.grant(
+        payment.customer.user_id,
+        version,
+        source=source,
+        starts_at=starts_at,
+        ends_at=ends_at and max(starts_at, ends_at),
+        at=at,
+    )
 
 
 def status_of(intent: Object) -> Status:

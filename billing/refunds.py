@@ -8,15 +8,12 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import Sum
 
-from billing import customers, findings, gateway, idempotency, policy
+from billing import customers, findings, gateway, idempotency
 from billing.at_stripe import refunds as given_back
 from billing.errors import NotRefundable, RefundOverCap, RefundTooLarge, StripeRefused
 from billing.idempotency import BUSY_FOR, Asking
-from billing.models import Finding, Payment, Refund
-from billing.policy import Action, Cause
+from billing.models import Dispute, Finding, Payment, Refund
 from billing.transactions import whole
-from entitlements import grants
-from entitlements.grants import Source
 from events import clock, history
 from pricing.money import Money
 
@@ -107,30 +104,17 @@ def settle_all(payment: Payment, charge: Object, *, looked_at: datetime) -> None
                 # The bank sent it back after access was taken for good: the buyer has neither.
                 findings.open(Finding.Kind.STATUS, f"refund:{refund.pk}", ours=before, theirs=refund.status)
             _record(f"refund.{refund.status}", refund, payment, at=looked_at)
-    _count(payment)
+    count(payment)
 
 
-def act(payment: Payment, source: Source, *, at: datetime) -> bool:
-    """Apply the policy for a one-time purchase; say whether access was taken.
-
-    A refund that a bank still works on only suspends: it may come back.
-    """
-    done = _sum(payment, (Status.SUCCEEDED,))
-    under_way = done + _sum(payment, (Status.PENDING,))
-    cause = Cause.FULL_REFUND if under_way >= payment.captured_minor else Cause.PARTIAL_REFUND
-    if not under_way or policy.ONE_TIME[cause] is Action.KEEP:
-        return False
-    if policy.ONE_TIME[cause] is Action.REVOKE and done >= payment.captured_minor:
-        grants.revoke(source, reason="refund", at=at)
-    else:
-        grants.suspend(source, reason="refund", at=at)
-    return True
-
-
-def is_full(payment: Payment) -> bool:
-    """Say whether all that a payment brought was paid back, or is on its way back."""
-    given = _sum(payment, (Status.PENDING, Status.SUCCEEDED))
-    return bool(given) and given >= payment.captured_minor
+def count(payment: Payment) -> None:
+    """Add up what of a locked payment is given back, and what banks took back."""
+    lost = payment.disputes.filter(status=Dispute.Status.LOST).aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    payment.lost_minor = min(lost, payment.captured_minor)
+    # Staff may give back at Stripe what a refund of ours still asks for: Stripe will refuse one of the two.
+    payment.refunded_minor = min(_sum(payment, Refund.LIVE), payment.captured_minor - payment.lost_minor)
+    payment.disputed = payment.disputes.filter(status__in=[*Dispute.OPEN, Dispute.Status.LOST]).exists()
+    payment.save(update_fields=["refunded_minor", "lost_minor", "disputed"])
 
 
 @whole
@@ -155,7 +139,7 @@ def _request(payment: Payment, amount_minor: int | None, reason: str, asking: As
         busy_until=at + BUSY_FOR,
         **asking.columns,
     )
-    _count(payment)
+    count(payment)
     _record("refund.requested", refund, payment, at=at)
     return refund
 
@@ -179,7 +163,7 @@ def _give_up(refund: Refund, why: str) -> None:
     payment = Payment.objects.select_for_update().get(pk=refund.payment_id)
     if refund.move_to(Status.FAILED, at=at):
         Refund.objects.filter(pk=refund.pk).update(failure_reason=why[:255])
-        _count(payment)
+        count(payment)
         _record("refund.failed", refund, payment, at=at)
 
 
@@ -206,12 +190,6 @@ def _learned(payment: Payment, found: Object, *, at: datetime) -> Refund:
 
 def _sum(payment: Payment, statuses: tuple[str, ...]) -> int:
     return payment.refunds.filter(status__in=statuses).aggregate(sum=Sum("amount_minor"))["sum"] or 0
-
-
-def _count(payment: Payment) -> None:
-    # Staff may give back at Stripe what a refund of ours still asks for: Stripe will refuse one of the two.
-    payment.refunded_minor = min(_sum(payment, Refund.LIVE), payment.captured_minor)
-    payment.save(update_fields=["refunded_minor"])
 
 
 def _record(type: str, refund: Refund, payment: Payment, *, at: datetime) -> None:

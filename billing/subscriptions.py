@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from billing import changes, customers, findings, gateway, items, policy, refunds, trials
+from billing import changes, customers, facts, findings, gateway, items, policy, trials
 from billing.errors import NotLive, StripeRefused
-from billing.models import Checkout, Customer, Finding, Payment, Subscription, SubscriptionOrder
+from billing.models import Checkout, Customer, Finding, Subscription, SubscriptionOrder
 from billing.times import maybe, moment
 from billing.transactions import whole
-from entitlements import grants
 from entitlements.grants import Source
 from entitlements.models import SourceType
 from events import clock, history
@@ -50,25 +49,9 @@ def settle(found: Object, *, looked_at: datetime) -> bool:
 
 def entitle(subscription: Subscription, *, at: datetime) -> None:
     """Make access follow a subscription, by the policy. May be repeated."""
-    last = subscription.payments.filter(status=Payment.Status.SUCCEEDED).order_by("-paid_at", "-pk").first()
-    access = policy.access_of(subscription, refunded=last is not None and refunds.is_full(last))
+    access = policy.access_of(subscription, facts.of_last(subscription), policy.rules())
     source = Source(SourceType.SUBSCRIPTION, str(subscription.pk))
-    if access.over:
-        grants.cancel(source, at=access.ends_at or at)
-    elif access.given:
-        grants.grant(
-            subscription.customer.user_id,
-            subscription.version,
-            source=source,
-            starts_at=subscription.started_at,
-            ends_at=access.ends_at,
-            grace_until=access.grace_until,
-            subscription_id=subscription.stripe_id,
-            keep_suspended=access.hold is not None,
-            at=at,
-        )
-        if access.hold:
-            grants.suspend(source, reason=access.hold, at=at)
+    items.give(subscription, subscription.version, source, access, at=at)
     items.entitle(subscription, access, at=at)
 
 

@@ -16,6 +16,7 @@ from django.db import OperationalError, transaction
 from billing import (
     checkouts,
     customers,
+    disputes,
     gateway,
     invoices,
     leases,
@@ -25,6 +26,7 @@ from billing import (
     subscriptions,
     webhooks,
 )
+from billing.at_stripe import disputes as contested
 from billing.at_stripe import payments as intents
 from billing.at_stripe import refunds as given_back
 from billing.at_stripe.invoices import with_all_lines
@@ -45,6 +47,7 @@ SETTLE: dict[str, Callable[..., bool]] = {
     "subscription": subscriptions.settle,
     "invoice": invoices.settle,
     "payment_intent": payments.settle,
+    "dispute": disputes.settle,
 }
 # What Stripe lists in part only, as it expands it.
 COMPLETE: dict[str, Callable[[Object], Object]] = {
@@ -110,7 +113,7 @@ def see(stripe_id: str) -> None:
 
 
 def gather(stripe_id: str) -> Iterator[Object]:
-    """Fetch the object and those that hang on it: session, subscription, invoice, intent."""
+    """Fetch the object and those that hang on it: session, subscription, invoice, intent, disputes."""
     found = _fetched(stripe_id)
     if found is None:
         return
@@ -138,6 +141,8 @@ def gather(stripe_id: str) -> Iterator[Object]:
             if subscription := invoices.subscription_of(found):
                 yield from _alone(subscription)
             yield from _paying(found)
+        case "payment_intent":
+            yield from contested.of_intent(found)
 
 
 def _unnamed_invoice(intent: Object) -> str | None:
@@ -160,6 +165,8 @@ def _paying(invoice: Object) -> Iterator[Object]:
 def _alone(stripe_id: str) -> Iterator[Object]:
     if found := _fetched(stripe_id):
         yield found
+        if found["object"] == "payment_intent":
+            yield from contested.of_intent(found)
 
 
 def _fetched(stripe_id: str) -> Object | None:

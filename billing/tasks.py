@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from billing import janitor, notices, reconcile, sync
+from billing import janitor, notices, reconcile, rules, sync
 from events import clock
 
 
@@ -33,3 +33,9 @@ def compare_books() -> None:
     """Compare the last day's books, and settle what differs."""
     since = clock.now() - timedelta(days=1)
     reconcile.settle(reconcile.compare(since=since), since=since)
+
+
+@shared_task(name="billing.apply_policy")
+def apply_policy() -> None:
+    """Let access follow the rules that staff have changed."""
+    rules.apply(at=clock.now())

@@ -38,6 +38,7 @@ LOOKS_AT = {
     "customer.deleted": "id",
     "payment_method.": "id",
     "setup_intent.succeeded": "payment_method",
+    "charge.dispute.": "payment_intent",
 }
 KNOWN_IDS = ("cs_", "pi_", "sub_", "in_", "cus_", "pm_")
 # The bell gets the first chance; then the sweeper comes.

@@ -34,6 +34,7 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         "ask again about what is unknown": {"task": "billing.settle_unknown", "schedule": 60.0},
+        "follow changed rules": {"task": "billing.apply_policy", "schedule": 60.0},
         "write down what has ended": {"task": "entitlements.expire", "schedule": 60.0},
         "seal history": {"task": "events.seal", "schedule": 300.0},
         "tell customers": {"task": "billing.tell_customers", "schedule": 300.0},

@@ -136,6 +136,8 @@ DJSTRIPE_USE_NATIVE_JSONFIELD = True
 ALLOWED_RETURN_ORIGINS = env.list("ALLOWED_RETURN_ORIGINS", default=["http://localhost:3000", PUBLIC_URL])
 # What one member of staff may give back of a payment alone, in minor units by currency; above it two admins decide.
 REFUND_CAPS = env.get_value("REFUND_CAPS", cast={"value": int}, default={"usd": 10000, "eur": 10000, "gbp": 10000})
+# So much dearer may a plan be where the card is from before the claimed country is flagged.
+ZONE_TOLERANCE_PERCENT = env.int("ZONE_TOLERANCE_PERCENT", 10)
 
 # ---- who may come in -------------------------------------------------------------------------------------------------
 JWT_ALGORITHM = env.str("JWT_ALGORITHM", "HS256")

@@ -19,6 +19,12 @@ COLOURS = {
     "unpaid": "danger",
     "retry": "warning",
     "requires_action": "warning",
+    "needs_response": "danger",
+    "under_review": "warning",
+    "won": "success",
+    "lost": "danger",
+    "flagged": "warning",
+    "accepted": "success",
 }
 
 

@@ -17,6 +17,7 @@ class Payment(Moving, Asked):
     """One amount that a customer owes or paid, and Stripe's payment intent for it.
 
     `refunded_minor` is the sum of the refunds that are asked for or done; a failed one gives its amount back.
+    `lost_minor` is what banks took back for good by disputes.
     """
 
     class Status(models.TextChoices):
@@ -60,6 +61,8 @@ class Payment(Moving, Asked):
     amount_minor = models.BigIntegerField()
     captured_minor = models.BigIntegerField(default=0)
     refunded_minor = models.BigIntegerField(default=0)
+    lost_minor = models.BigIntegerField(default=0)
+    disputed = models.BooleanField(default=False, help_text="A dispute is open, or was lost.")
     currency = models.CharField(max_length=3)
     description = models.CharField(max_length=255, blank=True)
     order_id = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 (absent is not empty)
@@ -88,6 +91,10 @@ class Payment(Moving, Asked):
                 condition=Q(refunded_minor__gte=0, refunded_minor__lte=F("captured_minor")), name="refunded_in_captured"
             ),
             models.CheckConstraint(
+                condition=Q(lost_minor__gte=0, lost_minor__lte=F("captured_minor") - F("refunded_minor")),
+                name="refunded_lost_in_captured",
+            ),
+            models.CheckConstraint(
                 condition=~Q(status="succeeded") | Q(captured_minor__gt=0) | Q(amount_minor=0), name="paid_is_captured"
             ),
         )
@@ -113,7 +120,7 @@ class Payment(Moving, Asked):
     @property
     def left(self) -> Money:
         """What can still be refunded."""
-        return Money(self.captured_minor - self.refunded_minor, self.currency)
+        return Money(self.captured_minor - self.refunded_minor - self.lost_minor, self.currency)
 
     @classmethod
     def shown_as(cls, status: str) -> Q:

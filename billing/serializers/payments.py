@@ -48,6 +48,7 @@ class PaymentSerializer(MoneyFields):
     )
     user_id = serializers.CharField(source="customer.user_id")
     amount_refunded = serializers.IntegerField(source="refunded_minor", help_text="In minor units.")
+    amount_lost = serializers.IntegerField(source="lost_minor", help_text="Taken back by banks for good; minor units.")
     external_payment_id = serializers.CharField(
         source="stripe_id", allow_null=True, help_text="Stripe's payment intent."
     )
@@ -65,6 +66,8 @@ class PaymentSerializer(MoneyFields):
             "currency",
             "amount_decimal",
             "amount_refunded",
+            "amount_lost",
+            "disputed",
             "description",
             "order_id",
             "method_type",

@@ -21,6 +21,7 @@ from billing.models import (
     CardSetup,
     Checkout,
     Customer,
+    Dispute,
     Invoice,
     Payment,
     PaymentMethod,
@@ -28,6 +29,7 @@ from billing.models import (
     RefundApproval,
     StripeCustomer,
     Subscription,
+    ZoneCheck,
 )
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
@@ -66,6 +68,7 @@ class Things:
     customer: UUID | str
     card: UUID | str
     old_card: UUID | str
+    dispute: UUID | str
 
 
 Call = tuple[str, dict[str, Any] | None]
@@ -191,6 +194,9 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET refund": found("/refunds/{refund}"),
     "GET payment-refunds": found("/payments/{payment}/refunds"),
+    "GET disputes": nothing("/disputes"),
+    "GET dispute": found("/disputes/{dispute}"),
+    "GET payment-disputes": found("/payments/{payment}/disputes"),
     "POST refund-approvals": Operation(
         lambda things: ("/refund-approvals", {"payment_id": str(things.payment), "reason": "duplicate"}), "object"
     ),
@@ -249,7 +255,15 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
         **dict(zip(("approved", "declined"), waiting, strict=True)),
         **dict(zip(("invoice", "waiting", "hopeless"), (first, *unpaid), strict=True)),
         **dict(zip(("customer", "card", "old_card"), (customer, *cards), strict=True)),
+        dispute=disputed(stripe, subscription),
     )
+
+
+def disputed(stripe: StripeSide, subscription: Subscription) -> UUID:
+    """Let a bank ask for what the subscription's first period cost."""
+    stripe.control("disputes", charge=subscription.payments.get().stripe_charge_id)
+    stripe.deliver()
+    return Dispute.objects.get(payment__subscription=subscription).pk
 
 
 def deleted(things: Things) -> Things:
@@ -257,6 +271,8 @@ def deleted(things: Things) -> Things:
     mine = {"payment__customer__user_id": things.user_id}
     RefundApproval.objects.filter(**mine).delete()
     Refund.objects.filter(**mine).delete()
+    Dispute.objects.filter(**mine).delete()
+    ZoneCheck.objects.filter(**mine).delete()
     Entitlement.objects.filter(user_id=things.user_id).delete()
     for model in (Payment, Invoice, Subscription, Checkout, PaymentMethod, CardSetup, StripeCustomer):
         model.objects.filter(customer__user_id=things.user_id).delete()

@@ -1,0 +1,164 @@
+"""The zone is earned: a quote's country is a claim, and the card that pays says whether it holds.
+
+Nobody is ever charged more for it. What was bought keeps the price that was shown; a claim that does not hold is
+flagged, and staff accept it or give the money back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from django.conf import settings
+
+from billing import caps, idempotency, refunds, subscriptions
+from billing.errors import AlreadyDecided
+from billing.idempotency import Asking
+from billing.models import Payment, Refund, Subscription, ZoneCheck
+from billing.transactions import whole
+from events import clock, history
+from pricing import places, quotes
+from pricing.models import Quote
+from pricing.money import Money
+
+Status = ZoneCheck.Status
+
+
+class Ground(StrEnum):
+    """The rows of the table, from the first that applies."""
+
+    LIST_PRICE = "list_price"
+    NO_CARD_COUNTRY = "no_card_country"
+    PREPAID = "prepaid"
+    SAME_COUNTRY = "same_country"
+    SAME_ZONE = "same_zone"
+    CHEAPER_OR_EQUAL = "cheaper_or_equal"
+    WITHIN_TOLERANCE = "within_tolerance"
+    DEARER = "dearer"
+    OTHER_CURRENCY = "other_currency"
+
+
+FLAGGED = {Ground.NO_CARD_COUNTRY, Ground.PREPAID, Ground.DEARER, Ground.OTHER_CURRENCY}
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A country, its zone, and what the plan costs there."""
+
+    country: str
+    zone: str
+    amount: Money
+
+
+def decide(claim: Priced, base: Money, card: Priced | None, *, prepaid: bool = False, tolerance: Decimal) -> Ground:
+    """Say by which row of the table a claim stands or is flagged. `base`: the list price; `tolerance`: 0.1 is 10 %."""
+    if claim.amount == base:
+        return Ground.LIST_PRICE
+    if card is None:
+        return Ground.NO_CARD_COUNTRY
+    if prepaid:
+        # Sold everywhere: where it was issued says nothing about who holds it.
+        return Ground.PREPAID
+    if card.country == claim.country:
+        return Ground.SAME_COUNTRY
+    if card.zone == claim.zone:
+        return Ground.SAME_ZONE
+    if card.amount.currency != claim.amount.currency:
+        return Ground.OTHER_CURRENCY
+    if card.amount.minor <= claim.amount.minor:
+        return Ground.CHEAPER_OR_EQUAL
+    if card.amount.minor <= claim.amount.minor * (1 + tolerance):
+        return Ground.WITHIN_TOLERANCE
+    return Ground.DEARER
+
+
+def check(payment: Payment, *, funding: str, at: datetime) -> None:
+    """Hold the claim of a paid quote against its card, once. Runs inside the caller's transaction; may be repeated.
+
+    A trial has paid nothing yet: its claim is checked with the first payment.
+    """
+    quote = _quote(payment)
+    if quote is None or not payment.captured_minor or ZoneCheck.objects.filter(quote=quote).exists():
+        return
+    claim = Priced(quote.country_code, quote.zone_code, quote.amount)
+    card = _priced(quote, payment.card_country, at=at) if payment.card_country else None
+    tolerance = Decimal(settings.ZONE_TOLERANCE_PERCENT) / 100
+    ground = decide(claim, quote.version.amount, card, prepaid=funding == "prepaid", tolerance=tolerance)
+    made = ZoneCheck.objects.create(
+        quote=quote,
+        payment=payment,
+        status=Status.FLAGGED if ground in FLAGGED else Status.ACCEPTED,
+        status_at=at,
+        card_country=payment.card_country,
+        card_zone=card.zone if card else "",
+        card_minor=card.amount.minor if card else None,
+        card_currency=card.amount.currency if card else "",
+        ground=ground,
+        decided_by="policy",
+    )
+    _record(made, at=at)
+
+
+def accept(check: ZoneCheck, *, by: str) -> None:
+    """Let a flagged claim stand. Raises AlreadyDecided; repeated it changes nothing."""
+    _decided(check, Status.ACCEPTED, by=by)
+
+
+def give_back(check: ZoneCheck, *, by: str) -> None:
+    """Give back all that a flagged claim paid, and end what it bought. May be repeated until it is done.
+
+    Raises AlreadyDecided, RefundOverCap, StripeRefused, StripeUnknown.
+    """
+    check.refresh_from_db()
+    if check.status == Status.ACCEPTED:
+        raise AlreadyDecided(check.status)
+    payment = check.payment
+    if payment.subscription and payment.subscription.status in Subscription.LIVE:
+        subscriptions.cancel(payment.subscription, now=True)
+    asking = Asking.of("zone", f"zone-check:{check.pk}", {})
+    # Asked again under its key it is the same refund, also when nothing is left by then.
+    if payment.left.minor or idempotency.earlier(Refund, asking):
+        refunds.create(payment, None, reason="", asking=asking, cap=caps.of(payment.currency))
+    _decided(check, Status.REFUSED, by=by)
+
+
+@whole
+def _decided(check: ZoneCheck, status: ZoneCheck.Status, *, by: str) -> None:
+    at = clock.now()
+    check = ZoneCheck.objects.select_for_update(of=("self",)).get(pk=check.pk)
+    if check.status == status:
+        return
+    if not check.move_to(status, at=at):
+        raise AlreadyDecided(check.status)
+    check.decided_by = by
+    check.save(update_fields=["decided_by"])
+    _record(check, at=at)
+
+
+def _quote(payment: Payment) -> Quote | None:
+    bought = payment.checkout or payment.subscription
+    return bought.quote if bought else None
+
+
+def _priced(quote: Quote, country: str, *, at: datetime) -> Priced:
+    found = quotes.price(quote.version, country, at=at)
+    return Priced(places.normalise(country), found.zone.code, found.amount)
+
+
+def _record(check: ZoneCheck, *, at: datetime) -> None:
+    history.record(
+        f"zone.{check.status}",
+        subject=history.user(check.payment.customer.user_id),
+        object=f"zone-check:{check.pk}",
+        at=at,
+        data={
+            "payment_id": str(check.payment_id),
+            "claimed_country": check.quote.country_code,
+            "claimed_zone": check.quote.zone_code,
+            "card_country": check.card_country,
+            "card_zone": check.card_zone,
+            "ground": check.ground,
+        },
+    )
