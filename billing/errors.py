@@ -161,3 +161,10 @@ class StillSubscribed(BillingError):
 
     def __init__(self) -> None:
         super().__init__("A subscription of this user runs: end it first.")
+
+
+class AlreadyReconciling(BillingError):
+    code = "already_reconciling"
+
+    def __init__(self) -> None:
+        super().__init__("Another run compares the books now.")

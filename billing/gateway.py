@@ -107,14 +107,24 @@ def fetch(stripe_id: str) -> Object | None:
         "sub_": client().v1.subscriptions,
         "in_": client().v1.invoices,
         "cs_": client().v1.checkout.sessions,
+        "re_": client().v1.refunds,
     }
     service: Any = services[prefix]
     try:
-        return ask(lambda: service.retrieve(stripe_id, {"expand": EXPAND[prefix]}))
+        return _with_all_refunds(ask(lambda: service.retrieve(stripe_id, {"expand": EXPAND.get(prefix, [])})))
     except StripeRefused as refusal:
         if refusal.stripe_code == "resource_missing":
             return None
         raise
+
+
+def _with_all_refunds(found: Object) -> Object:
+    """Complete the refunds of an intent's charge: expanded, they are the newest ten."""
+    charge = found.get("latest_charge")
+    if isinstance(charge, dict) and (charge.get("refunds") or {}).get("has_more"):
+        asked = {"charge": charge["id"]}
+        charge["refunds"]["data"] = list(pages(lambda page: client().v1.refunds.list(asked | page)))
+    return found
 
 
 def id_of(reference: str | Object | None) -> str | None:
@@ -135,17 +145,6 @@ def invoice_of(intent: str) -> str | None:
     params: Any = {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
     found = ask(lambda: client().v1.invoice_payments.list(params))
     return next((payment["invoice"] for payment in found["data"]), None)
-
-
-def listed(kind: str, *, since: int) -> Iterator[Object]:
-    """List `payment_intents`, `subscriptions` or `refunds` created since a unix time, newest first."""
-    services: dict[str, Any] = {
-        "payment_intents": client().v1.payment_intents,
-        "subscriptions": client().v1.subscriptions,
-        "refunds": client().v1.refunds,
-    }
-    extra = {"status": "all"} if kind == "subscriptions" else {}
-    return pages(lambda page: services[kind].list({"created": {"gte": since}, **extra, **page}))
 
 
 def verify(body: bytes, signature: str) -> None:

@@ -115,22 +115,23 @@ MONEY = (
     ),
 )
 
+ACCESS_HAS_A_REASON = Invariant(
+    "access_has_a_reason",
+    "a grant in force comes from a subscription that runs, a purchase that is paid, or somebody's decision",
+    f"""
+    SELECT DISTINCT given.source_type || ':' || given.source_id FROM ({IN_FORCE}) AS given
+    WHERE source_type = 'subscription' AND NOT EXISTS (
+        SELECT FROM billing_subscription AS runs JOIN billing_customer AS payer ON payer.id = runs.customer_id
+        WHERE runs.id = {SOURCE_ID} AND payer.user_id = given.user_id
+          AND runs.status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused'))
+       OR source_type = 'one_time' AND NOT EXISTS (
+        SELECT FROM billing_payment AS paid JOIN billing_customer AS payer ON payer.id = paid.customer_id
+        WHERE paid.id = {SOURCE_ID} AND payer.user_id = given.user_id AND paid.status = 'succeeded'
+          AND paid.id NOT IN ({TAKEN}))
+    """,
+)
 ACCESS = (
-    Invariant(
-        "access_has_a_reason",
-        "a grant in force comes from a subscription that runs, a purchase that is paid, or somebody's decision",
-        f"""
-        SELECT DISTINCT given.source_type || ':' || given.source_id FROM ({IN_FORCE}) AS given
-        WHERE source_type = 'subscription' AND NOT EXISTS (
-            SELECT FROM billing_subscription AS runs JOIN billing_customer AS payer ON payer.id = runs.customer_id
-            WHERE runs.id = {SOURCE_ID} AND payer.user_id = given.user_id
-              AND runs.status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused'))
-           OR source_type = 'one_time' AND NOT EXISTS (
-            SELECT FROM billing_payment AS paid JOIN billing_customer AS payer ON payer.id = paid.customer_id
-            WHERE paid.id = {SOURCE_ID} AND payer.user_id = given.user_id AND paid.status = 'succeeded'
-              AND paid.id NOT IN ({TAKEN}))
-        """,
-    ),
+    ACCESS_HAS_A_REASON,
     Invariant(
         "what_was_bought_is_given",
         "a purchase that is paid, and not paid back, has every grant of its plan unless somebody took it",

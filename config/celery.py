@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
+from celery.schedules import crontab
 from celery.signals import beat_init, celeryd_init, setup_logging
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
@@ -36,7 +37,12 @@ app.conf.update(
         "ask again about what is unknown": {"task": "billing.settle_unknown", "schedule": 60.0},
         "write down what has ended": {"task": "entitlements.expire", "schedule": 60.0},
         "seal history": {"task": "events.seal", "schedule": 300.0},
-        "compare the books": {"task": "billing.reconcile", "schedule": 3600.0},
+        "compare the books of the day": {"task": "billing.reconcile", "schedule": crontab(minute=17)},
+        "compare the books of the month": {
+            "task": "billing.reconcile",
+            "schedule": crontab(hour=3, minute=47),
+            "kwargs": {"days": 35},
+        },
     },
 )
 app.autodiscover_tasks()

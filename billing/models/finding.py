@@ -16,6 +16,7 @@ class Finding(models.Model):
         AMOUNT = "amount"
         CURRENCY = "currency"
         STATUS = "status"
+        GRANT_WITHOUT_CAUSE = "grant_without_cause"
         SECOND_SUBSCRIPTION = "second_subscription"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

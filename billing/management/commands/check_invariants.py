@@ -13,6 +13,7 @@ from rich.table import Table
 from billing import invariants
 from billing.management.spans import span
 from events import clock
+from events.invariants import Invariant
 
 
 class Command(BaseCommand):
@@ -36,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError(f"{len(broken)} broken: {', '.join(rule.name for rule in broken)}", returncode=1)
 
     @staticmethod
-    def _show(broken: dict[invariants.Invariant, list[str]]) -> None:
+    def _show(broken: dict[Invariant, list[str]]) -> None:
         table = Table("rule", "why", "rows that break it")
         for rule in invariants.ALL:
             table.add_row(rule.name, rule.why, "\n".join(broken.get(rule, ["none"])))

@@ -1,0 +1,1 @@
+"""What is asked of Stripe, one module a noun; all of it through the gateway."""
