@@ -168,3 +168,9 @@ class AlreadyReconciling(BillingError):
 
     def __init__(self) -> None:
         super().__init__("Another run compares the books now.")
+
+
+class CannotAdopt(BillingError):
+    """Why one object of a running account is left as it is."""
+
+    code = "cannot_adopt"

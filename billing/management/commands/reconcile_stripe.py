@@ -17,10 +17,11 @@ from rich.table import Table
 from billing import reconcile
 from billing.at_stripe.lists import Window
 from billing.errors import BillingError
+from billing.management import adopting
 from billing.management.spans import span
 from events import clock
 
-BUSY = 3
+NOT_DONE = 3
 
 
 class Command(BaseCommand):
@@ -35,17 +36,31 @@ class Command(BaseCommand):
             "--dry-run", action="store_true", help="only compare: look at nothing again, open no finding"
         )
         parser.add_argument("--json", action="store_true")
+        adopting.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Compare, show, and settle what differs in state."""
+        """Compare or adopt."""
+        try:
+            self._adopt(options) if options["adopt"] else self._compare(options)
+        except BillingError as reason:
+            raise CommandError(str(reason), returncode=NOT_DONE) from None
+
+    def _adopt(self, options: dict[str, Any]) -> None:
+        with Bar() as bar:
+            found = adopting.run(options, bar)
+        if options["json"]:
+            self.stdout.write(json.dumps(adopting.plain(found)))
+        else:
+            adopting.show(found, dry_run=options["dry_run"])
+        if found.left:
+            raise CommandError(f"{len(found.left)} left as they are", returncode=1)
+
+    def _compare(self, options: dict[str, Any]) -> None:
         now = clock.now()
         window = Window(now - options["since"], now - options["until"] if options["until"] else None)
         go = reconcile.compare if options["dry_run"] else reconcile.run
-        try:
-            with Bar() as bar:
-                report = go(window, kinds=options["kind"] or reconcile.KINDS, seen=bar.seen)
-        except BillingError as reason:
-            raise CommandError(str(reason), returncode=BUSY) from None
+        with Bar() as bar:
+            report = go(window, kinds=options["kind"] or reconcile.KINDS, seen=bar.seen)
         if options["json"]:
             self.stdout.write(json.dumps(asdict(report)))
         else:
