@@ -23,7 +23,10 @@ REFUNDED = """
     GROUP BY payment_id
     HAVING sum(amount_minor) >= (SELECT captured_minor FROM billing_payment WHERE id = payment_id)
 """
-TAKEN = REFUNDED if policy.ONE_TIME[Cause.FULL_REFUND] is not Action.KEEP else "SELECT NULL::uuid WHERE false"
+# Whether a full refund takes what was bought, by the policy.
+REFUND_TAKES = "false" if policy.ONE_TIME[Cause.FULL_REFUND] is Action.KEEP else "true"
+# What of a payment can be given back.
+REFUNDABLE = "paid.captured_minor"
 # A source names one of our rows by its id; one that is none of ours must not end the query.
 SOURCE_ID = "CASE WHEN source_id ~ '^[0-9a-f-]{36}$' THEN source_id::uuid END"
 
@@ -57,14 +60,14 @@ MONEY = (
     Invariant(
         "refunded_is_the_sum_of_refunds",
         "0 <= refunded <= captured, and each cent of it is a refund that is asked for or done",
-        """
+        f"""
         SELECT 'payment:' || paid.id FROM billing_payment AS paid LEFT JOIN (
             SELECT payment_id, sum(amount_minor) AS live,
                    coalesce(sum(amount_minor) FILTER (WHERE status <> 'requested'), 0) AS there
             FROM billing_refund WHERE status IN ('requested', 'pending', 'succeeded') GROUP BY payment_id
         ) AS back ON back.payment_id = paid.id
-        WHERE paid.refunded_minor <> least(coalesce(back.live, 0), paid.captured_minor)
-           OR paid.refunded_minor NOT BETWEEN 0 AND paid.captured_minor
+        WHERE paid.refunded_minor <> least(coalesce(back.live, 0), {REFUNDABLE})
+           OR paid.refunded_minor NOT BETWEEN 0 AND {REFUNDABLE}
            OR back.there > paid.captured_minor
         """,
     ),
@@ -122,12 +125,12 @@ ACCESS_HAS_A_REASON = Invariant(
     SELECT DISTINCT given.source_type || ':' || given.source_id FROM ({IN_FORCE}) AS given
     WHERE source_type = 'subscription' AND NOT EXISTS (
         SELECT FROM billing_subscription AS runs JOIN billing_customer AS payer ON payer.id = runs.customer_id
-        WHERE runs.id = {SOURCE_ID} AND payer.user_id = given.user_id
+        WHERE runs.stripe_id = given.subscription_id AND payer.user_id = given.user_id
           AND runs.status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused'))
        OR source_type = 'one_time' AND NOT EXISTS (
         SELECT FROM billing_payment AS paid JOIN billing_customer AS payer ON payer.id = paid.customer_id
         WHERE paid.id = {SOURCE_ID} AND payer.user_id = given.user_id AND paid.status = 'succeeded'
-          AND paid.id NOT IN ({TAKEN}))
+          AND NOT ({REFUND_TAKES} AND paid.id IN ({REFUNDED})))
     """,
 )
 ACCESS = (
@@ -159,6 +162,7 @@ ACCESS = (
         WHERE runs.status IN ('active', 'trialing')
           AND runs.current_period_end > now() AND coalesce(runs.cancel_at, 'infinity') > now()
           AND (given.id IS NULL OR given.status IN ('canceled', 'expired') AND given.reason = '')
+          AND NOT EXISTS (SELECT FROM billing_payment WHERE subscription_id = runs.id AND refunded_minor > 0)
         """,
     ),
 )

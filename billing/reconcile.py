@@ -13,6 +13,7 @@ from billing.at_stripe.lists import Window
 from billing.comparisons import COMPARED, Difference
 from billing.errors import AlreadyReconciling
 from billing.models import Finding, Payment, Subscription
+from entitlements.invariants import sources_in_force
 
 Kind = Finding.Kind
 LEASE = "reconciliation"
@@ -26,7 +27,10 @@ Seen = Callable[[str], None]
 
 @dataclass(slots=True)
 class Report:
-    """How many objects of each kind were compared, what differs, and what still does after a second look."""
+    """How many objects of each kind were compared, what differs, and what still does after a second look.
+
+    Of grants it counts what gives access now: each is asked for its cause.
+    """
 
     compared: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
@@ -41,9 +45,9 @@ def compare(window: Window, *, kinds: Iterable[str] = KINDS, seen: Seen = lambda
     """
     report = Report()
     for kind in kinds:
-        report.compared[kind] = 0
+        report.compared[kind] = sources_in_force() if kind == GRANTS else 0
         for differences in _causes() if kind == GRANTS else _compared(kind, window):
-            report.compared[kind] += 1
+            report.compared[kind] += kind != GRANTS
             report.differences.extend(differences)
             seen(kind)
     report.left = list(report.differences)
