@@ -265,3 +265,16 @@ class HitsOthers(BillingError):
 
     def __init__(self, said: int, found: int):
         super().__init__(f"This changes the access of {found} sources, not of {said}: look at them and say so.")
+
+
+class AlreadyReconciling(BillingError):
+    code = "already_reconciling"
+
+    def __init__(self) -> None:
+        super().__init__("Another run compares the books now.")
+
+
+class CannotAdopt(BillingError):
+    """Why one object of a running account is left as it is."""
+
+    code = "cannot_adopt"

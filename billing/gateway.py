@@ -109,10 +109,11 @@ def fetch(stripe_id: str) -> Object | None:
         "cus_": client().v1.customers,
         "pm_": client().v1.payment_methods,
         "seti_": client().v1.setup_intents,
+        "re_": client().v1.refunds,
     }
     service: Any = services[prefix]
     try:
-        return ask(lambda: service.retrieve(stripe_id, {"expand": EXPAND[prefix]}))
+        return ask(lambda: service.retrieve(stripe_id, {"expand": EXPAND.get(prefix, [])}))
     except StripeRefused as refusal:
         if refusal.stripe_code == "resource_missing":
             return None
@@ -137,17 +138,6 @@ def invoice_of(intent: str) -> str | None:
     params: Any = {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
     found = ask(lambda: client().v1.invoice_payments.list(params))
     return next((payment["invoice"] for payment in found["data"]), None)
-
-
-def listed(kind: str, *, since: int) -> Iterator[Object]:
-    """List `payment_intents`, `subscriptions` or `refunds` created since a unix time, newest first."""
-    services: dict[str, Any] = {
-        "payment_intents": client().v1.payment_intents,
-        "subscriptions": client().v1.subscriptions,
-        "refunds": client().v1.refunds,
-    }
-    extra = {"status": "all"} if kind == "subscriptions" else {}
-    return pages(lambda page: services[kind].list({"created": {"gte": since}, **extra, **page}))
 
 
 def verify(body: bytes, signature: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
 
 from billing.errors import LeaseLost
 from billing.models import Lease
@@ -50,6 +52,13 @@ def _take(stripe_id: str) -> Held | None:
 def require(held: Held) -> None:
     """Make sure, inside the writing transaction, that the lease is still ours. Raises LeaseLost."""
     if not Lease.objects.select_for_update().filter(pk=held.stripe_id, fence=held.fence).exists():
+        raise LeaseLost(held.stripe_id)
+
+
+def renew(held: Held) -> None:
+    """Hold on while the work goes on. Raises LeaseLost."""
+    until = Now() + timedelta(seconds=SECONDS)
+    if not Lease.objects.filter(pk=held.stripe_id, fence=held.fence).update(held_until=until):
         raise LeaseLost(held.stripe_id)
 
 

@@ -34,6 +34,16 @@ def at_stripe(quote: Quote) -> str:
     return kept.stripe_id
 
 
+def keep(price: dict[str, Any], version: PlanVersion) -> None:
+    """Keep a price that was made at Stripe by somebody else. May be repeated."""
+    lookup_key = price["lookup_key"] or ""
+    # Ours only when it is what we would have written, and no other price of that name is kept.
+    if not lookup_key.startswith("plan:") or StripePrice.objects.filter(lookup_key=lookup_key).exists():
+        lookup_key = f"adopted:{price['id']}"
+    said = {"amount_minor": price["unit_amount"], "currency": price["currency"], "lookup_key": lookup_key}
+    StripePrice.objects.get_or_create(stripe_id=price["id"], defaults={"version": version, **said})
+
+
 def lookup_key_of(quote: Quote) -> str:
     """Name the price: `plan:pro-monthly:v1:month:usd:800`, the same on every machine."""
     version = quote.version

@@ -1,130 +1,160 @@
-"""Our books against Stripe's: what is missing, and what differs."""
+"""Our books against Stripe's: state heals by looking again, money and what stays open wait for a person."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from uuid import UUID
 
-from billing import customers, findings, gateway, payments, refunds, subscriptions, sync
-from billing.models import Finding, Payment, Refund, Subscription
+from billing import (
+    comparisons,
+    findings,
+    invariants,
+    leases,
+    sync,
+)
+from billing.at_stripe import lists
+from billing.at_stripe.lists import Window
+from billing.comparisons import COMPARED, Difference
+from billing.errors import AlreadyReconciling
+from billing.models import Finding, Payment, Subscription
+from entitlements.invariants import sources_in_force
 
-Object = dict[str, Any]
 Kind = Finding.Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    kind: Finding.Kind
-    object: str
-    ours: str
-    theirs: str
+LEASE = "reconciliation"
+GRANTS = "grants"
+KINDS = (*COMPARED, GRANTS)
+# A lease outlives the slowest answer of Stripe; renewed this often it never runs out at work.
+RENEWED_SECONDS = 20
+MOST_GRANTS = 1000
+Seen = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Report:
-    """How many objects of each kind were compared, and what differs."""
+    """How many objects of each kind were compared, what differs, and what still does after a second look.
+
+    Of grants it counts what gives access now: each is asked for its cause.
+    """
 
     compared: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
+    left: list[Difference] = field(default_factory=list)
+    closed: int = 0
 
 
-def compare(*, since: datetime) -> Report:
-    """Compare payments, subscriptions and refunds made since a moment, there or here. Writes nothing.
+def compare(window: Window, *, kinds: Iterable[str] = KINDS, seen: Seen = lambda kind: None) -> Report:
+    """Compare what was made in a window, there or here, and the cause of every grant in force. Writes nothing.
 
-    Only what belongs to our customers counts: an account may serve other software too. Raises StripeUnknown.
+    `seen` hears the kind of each object that was compared. Raises StripeUnknown.
     """
     report = Report()
-    for kind, differences_of in COMPARED.items():
-        there = {one["id"]: one for one in gateway.listed(kind, since=int(since.timestamp())) if _ours(one)}
-        report.differences.extend(_complete(there, kind, since))
-        for found in there.values():
-            report.differences.extend(differences_of(found))
-        report.compared[kind] = len(there)
+    for kind in kinds:
+        report.compared[kind] = sources_in_force() if kind == GRANTS else 0
+        for differences in _causes() if kind == GRANTS else _compared(kind, window):
+            report.compared[kind] += kind != GRANTS
+            report.differences.extend(differences)
+            seen(kind)
+    report.left = list(report.differences)
     return report
 
 
-def settle(report: Report, *, since: datetime) -> None:
-    """Look again at what differs, and open a finding for what differs in the same way after it.
+def run(window: Window, *, kinds: Iterable[str] = KINDS, seen: Seen = lambda kind: None) -> Report:
+    """Compare, look again at what differs, and open a finding for what differs in the same way after it.
 
-    `since` is the window of the report. What nobody could look at waits for the next time. Raises StripeUnknown.
+    Findings of these kinds that hold no more are closed. Raises AlreadyReconciling while another run is at work, and
+    StripeUnknown. May be repeated.
     """
-    objects = {difference.object for difference in report.differences}
-    waits = {one for one in objects if one.startswith(("pi_", "sub_")) and not sync.try_look(one)}
-    for difference in compare(since=since).differences if objects else ():
-        if difference in report.differences and difference.object not in waits:
+    held = leases.take(LEASE)
+    if held is None:
+        raise AlreadyReconciling
+    renewed = time.monotonic()
+
+    def seen_and_held(kind: str) -> None:
+        nonlocal renewed
+        seen(kind)
+        if time.monotonic() - renewed > RENEWED_SECONDS:
+            leases.renew(held)
+            renewed = time.monotonic()
+
+    try:
+        report = compare(window, kinds=kinds, seen=seen_and_held)
+        report.left = []
+        for difference in _lasting(report.differences, seen_and_held):
+            report.left.append(difference)
             findings.open(difference.kind, difference.object, ours=difference.ours, theirs=difference.theirs)
+        report.closed = _close(kinds, report.left)
+        return report
+    finally:
+        leases.release(held)
 
 
-def _ours(found: Object) -> bool:
-    if gateway.our_id(found, "refund_id") or gateway.our_id(found, "checkout_id"):
-        return True
-    # Both may be null there, and here while Stripe has not been asked: "" is nobody's.
-    if found["object"] == "refund":
-        return Payment.objects.filter(stripe_id=found["payment_intent"] or "").exists()
-    return customers.with_stripe_id(gateway.id_of(found["customer"])) is not None
+def _compared(kind: str, window: Window) -> Iterator[list[Difference]]:
+    """Go through what the window holds there, then through what our rows name and that list left out."""
+    comparison, there = COMPARED[kind], set()
+    for found in lists.made(kind, window):
+        if comparison.is_ours(found):
+            there.add(found["id"])
+            yield list(comparison.differences(found))
+    # Made earlier, or by a test clock, or not known there at all.
+    for stripe_id, _ in comparison.expected(window):
+        if stripe_id not in there:
+            yield comparisons.again(stripe_id)
 
 
-def _payment(found: Object) -> Iterator[Difference]:
-    row = Payment.objects.filter(stripe_id=found["id"]).first()
-    if row is None:
-        yield Difference(Kind.MISSING_HERE, found["id"], "", found["status"])
-        return
-    yield from _money(found["id"], row.amount_minor, row.currency, found["amount"], found["currency"])
-    if row.captured_minor != found["amount_received"]:
-        yield Difference(Kind.AMOUNT, found["id"], str(row.captured_minor), str(found["amount_received"]))
-    if row.status != payments.status_of(found):
-        yield Difference(Kind.STATUS, found["id"], row.status, found["status"])
+def _causes() -> Iterator[list[Difference]]:
+    for source in invariants.ACCESS_HAS_A_REASON.broken(limit=MOST_GRANTS):
+        yield [Difference(Kind.GRANT_WITHOUT_CAUSE, f"grant:{source}", "active", "", look=_paid_by(source))]
 
 
-def _subscription(found: Object) -> Iterator[Difference]:
-    row = Subscription.objects.filter(stripe_id=found["id"]).first()
-    if row is None:
-        yield Difference(Kind.MISSING_HERE, found["id"], "", found["status"])
-    elif row.status != subscriptions.status_of(row, found):
-        yield Difference(Kind.STATUS, found["id"], row.status, found["status"])
+def _causeless() -> set[str]:
+    return {difference.object for some in _causes() for difference in some}
 
 
-def _refund(found: Object) -> Iterator[Difference]:
-    row = Refund.objects.filter(stripe_id=found["id"]).first()
-    if row is None:
-        yield Difference(Kind.MISSING_HERE, found["payment_intent"], "", f"refund {found['id']}")
-        return
-    yield from _money(found["id"], row.amount_minor, row.currency, found["amount"], found["currency"])
-    if row.status != refunds.STATUS_OF[found["status"]]:
-        yield Difference(Kind.STATUS, found["payment_intent"], row.status, found["status"])
+def _paid_by(source: str) -> str:
+    kind, _, id = source.partition(":")
+    try:
+        row_id = UUID(id)
+    except ValueError:
+        return ""  # It names no row of ours: there is nothing to look at.
+    model: type[Payment] | type[Subscription] = Subscription if kind == "subscription" else Payment
+    return model.objects.filter(pk=row_id).values_list("stripe_id", flat=True).first() or ""
 
 
-def _money(object: str, ours: int, our_currency: str, theirs: int, their_currency: str) -> Iterator[Difference]:
-    if our_currency != their_currency:
-        yield Difference(Kind.CURRENCY, object, our_currency, their_currency)
-    elif ours != theirs:
-        yield Difference(Kind.AMOUNT, object, str(ours), str(theirs))
+def _lasting(differences: list[Difference], seen: Seen) -> Iterator[Difference]:
+    """Look again, once an object, and yield what is as it was. What nobody could look at waits for the next time."""
+    looked = {look: not look or sync.try_look(look) for look in {one.look for one in differences}}
+    causeless = _causeless() if any(_is_grant(difference) for difference in differences) else set()
+    for difference in differences:
+        seen("looked at again")
+        if not looked[difference.look]:
+            continue
+        if _is_grant(difference):
+            if difference.object in causeless:
+                yield difference
+        elif difference in comparisons.again(difference.stripe_id):
+            yield difference
 
 
-def _complete(there: dict[str, Object], kind: str, since: datetime) -> Iterator[Difference]:
-    """Add what our rows of the window name and Stripe's list left out: made earlier, or by a test clock.
-
-    Yields what we believe in and Stripe does not know.
-    """
-    for row in _rows(kind, since):
-        if row.stripe_id not in there and (found := gateway.fetch(str(row.stripe_id))):
-            there[found["id"]] = found
-        elif row.stripe_id not in there:
-            yield Difference(Kind.MISSING_THERE, str(row.stripe_id), row.status, "")
+def _is_grant(difference: Difference) -> bool:
+    return difference.kind == Kind.GRANT_WITHOUT_CAUSE
 
 
-def _rows(kind: str, since: datetime) -> Iterable[Payment | Subscription]:
-    if kind == "payment_intents":
-        return Payment.objects.filter(status=Payment.Status.SUCCEEDED, created_at__gte=since)
-    if kind == "subscriptions":
-        return Subscription.objects.filter(created_at__gte=since)
-    return ()
-
-
-COMPARED: dict[str, Callable[[Object], Iterator[Difference]]] = {
-    "payment_intents": _payment,
-    "subscriptions": _subscription,
-    "refunds": _refund,
-}
+def _close(kinds: Iterable[str], left: list[Difference]) -> int:
+    """Close the findings of ours whose difference is gone, whatever window they came from."""
+    known = {(difference.kind, difference.object) for difference in left}
+    prefixes = tuple(COMPARED[kind].prefix for kind in kinds if kind in COMPARED)
+    causeless = _causeless() if GRANTS in kinds else set()
+    closed = 0
+    for finding in Finding.objects.filter(closed_at=None).order_by("pk").iterator():
+        if (finding.kind, finding.object) in known:
+            continue
+        if finding.object.startswith(prefixes):
+            holds = finding.kind in {one.kind for one in comparisons.again(finding.object)}
+        elif finding.kind == Kind.GRANT_WITHOUT_CAUSE and GRANTS in kinds:
+            holds = finding.object in causeless
+        else:
+            continue
+        closed += not holds and findings.close(finding)
+    return closed

@@ -122,6 +122,13 @@ def keep(row: StripeCustomer, stripe_id: str) -> None:
 
 
 @whole
+def adopt(customer: Customer, stripe_id: str, *, currency: str) -> None:
+    """Take up a customer that was made at Stripe by others; `currency` is what it is locked to there, or empty."""
+    StripeCustomer.objects.create(customer=lock(customer.pk), stripe_id=stripe_id, currency=currency)
+    _name_first(customer)
+
+
+@whole
 def close(row: StripeCustomer, *, at: datetime) -> None:
     """Buy nothing new with it: it is gone at Stripe, or of no use. The next need makes another."""
     customer = lock(row.customer_id)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from celery import shared_task
 
 from billing import janitor, notices, reconcile, rules, sync
+from billing.at_stripe.lists import Window
+from billing.errors import AlreadyReconciling
 from events import clock
 
 
@@ -29,10 +32,10 @@ def tell_customers() -> None:
 
 
 @shared_task(name="billing.reconcile")
-def compare_books() -> None:
-    """Compare the last day's books, and settle what differs."""
-    since = clock.now() - timedelta(days=1)
-    reconcile.settle(reconcile.compare(since=since), since=since)
+def compare_books(days: int = 1) -> None:
+    """Compare the books of the last days, and settle what differs. One run at a time: another one leaves."""
+    with suppress(AlreadyReconciling):
+        reconcile.run(Window(clock.now() - timedelta(days=days)))
 
 
 @shared_task(name="billing.apply_policy")

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
+from celery.schedules import crontab
 from celery.signals import beat_init, celeryd_init, setup_logging
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
@@ -40,7 +41,12 @@ app.conf.update(
         "tell customers": {"task": "billing.tell_customers", "schedule": 300.0},
         "send mail": {"task": "events.send_mail", "schedule": 30.0},
         "forget sessions that have ended": {"task": "config.clear_sessions", "schedule": 3600.0},
-        "compare the books": {"task": "billing.reconcile", "schedule": 3600.0},
+        "compare the books of the day": {"task": "billing.reconcile", "schedule": crontab(minute=17)},
+        "compare the books of the month": {
+            "task": "billing.reconcile",
+            "schedule": crontab(hour=3, minute=47),
+            "kwargs": {"days": 35},
+        },
     },
 )
 app.autodiscover_tasks()

@@ -11,9 +11,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from pricing import charm, currencies, places, plans
-from pricing.errors import KeyReused, PlanNotForSale
+from pricing.errors import AmountTooSmall, KeyReused, PlanNotForSale
 from pricing.models import PlanVersion, PriceOverride, Quote, Zone
-from pricing.money import Money, round_half_up, round_up
+from pricing.money import Money, require_chargeable, round_half_up, round_up
 from pricing.places import Place
 
 GOOD_FOR = timedelta(minutes=30)
@@ -81,6 +81,33 @@ def quote(
         idempotency_key=key,
         created_at=at,
         expires_at=at + GOOD_FOR,
+    )
+
+
+def adopt(version: PlanVersion, country_code: str, amount: Money, *, user_id: str, at: datetime) -> Quote:
+    """Freeze what somebody pays already, whatever his zone would cost. Nobody can buy by it.
+
+    A country that is no code counts as unknown. Raises UnchargeableAmount, UnknownCurrency, AmountTooSmall and
+    ZonesMissing.
+    """
+    require_chargeable(amount)
+    if not amount.minor and not version.is_free:
+        raise AmountTooSmall(amount, Money(currencies.find(amount.currency).smallest_minor, amount.currency))
+    place = places.find(country_code if places.ISO_CODE.fullmatch(country_code) else "")
+    said = {"code": "adopted", "text": f"Adopted as it was paid at Stripe: {amount}.", "amount_minor": amount.minor}
+    return Quote.objects.create(
+        version=version,
+        country_code=place.country_code,
+        zone_code=place.zone.code,
+        multiplier=place.multiplier,
+        base_minor=version.amount_minor,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        reasons=[_where(place), said],
+        user_id=user_id,
+        created_at=at,
+        # The least that a quote can last: it was sold before it was written.
+        expires_at=at + timedelta(microseconds=1),
     )
 
 

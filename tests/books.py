@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.apps import apps
 from django.db import connection, transaction
 
+from billing import invariants
+
 OURS = ("events", "keys", "entitlements", "billing")
 MIRROR = (
     "Customer",
@@ -36,6 +38,12 @@ def empty() -> None:
         cursor.execute(f"TRUNCATE {tables} CASCADE")
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute("UPDATE pricing_planversion SET sold_at = NULL WHERE sold_at IS NOT NULL")
+
+
+def require_whole() -> None:
+    """Fail by the name of what does not hold between money, access and history."""
+    broken = invariants.broken()
+    assert not broken, "\n".join(f"{rule.name} ({rule.why}): {rows}" for rule, rows in broken.items())
 
 
 def forget_plan(plan_id: str) -> None:

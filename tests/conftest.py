@@ -15,7 +15,7 @@ from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 
 from tests import shown as figures
-from tests.books import empty
+from tests.books import empty, require_whole
 from tests.buyer import Buyer
 from tests.events.mailbox import Mailbox
 from tests.stripe_side import StripeSide
@@ -53,11 +53,18 @@ def django_db_setup(django_db_modify_db_settings: None, django_db_blocker: Djang
 
 
 @pytest.fixture
-def books(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Let a test commit for real, from several threads if it likes; what it wrote is emptied after it."""
+def books(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let a test commit for real, from several threads if it likes; what it wrote is emptied after it.
+
+    What must hold between money, access and history is asked before that, unless the test broke it on purpose.
+    """
     with django_db_blocker.unblock():
         yield
-        empty()
+        try:
+            if not request.node.get_closest_marker("broken_books"):
+                require_whole()
+        finally:
+            empty()
 
 
 @pytest.fixture(autouse=True)

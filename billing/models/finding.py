@@ -16,6 +16,7 @@ class Finding(models.Model):
         AMOUNT = "amount"
         CURRENCY = "currency"
         STATUS = "status"
+        GRANT_WITHOUT_CAUSE = "grant_without_cause"
         SECOND_SUBSCRIPTION = "second_subscription"
         SECOND_TRIAL = "second_trial"
         UNKNOWN_PRICE = "unknown_price"

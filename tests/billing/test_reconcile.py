@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
-from billing import payments, reconcile
-from billing.models import Customer, Finding, Payment, Refund
+from billing import findings, leases, payments, reconcile, tasks
+from billing.at_stripe.lists import Window
+from billing.errors import LeaseLost
+from billing.models import Checkout, Customer, Finding, Lease, Payment, Refund
 from billing.transactions import whole
+from config.celery import app
+from entitlements.models import Entitlement
 from events import clock
+from events.models import Event
 from tests.buyer import Buyer
 from tests.stripe_side import DECLINED_CARD
 
 
+def hour() -> Window:
+    return Window(clock.now() - timedelta(hours=1))
+
+
 def differences() -> set[tuple[str, str]]:
-    report = reconcile.compare(since=clock.now() - timedelta(hours=1))
+    report = reconcile.compare(hour())
     return {(difference.kind, difference.object.split(":")[0][:3]) for difference in report.differences}
 
 
-def settle() -> None:
-    since = clock.now() - timedelta(hours=1)
-    reconcile.settle(reconcile.compare(since=since), since=since)
+def settle() -> reconcile.Report:
+    return reconcile.run(hour())
 
 
 def test_books_that_agree_have_no_differences(buyer: Buyer) -> None:
@@ -32,17 +42,17 @@ def test_books_that_agree_have_no_differences(buyer: Buyer) -> None:
     buyer.stripe.post("refunds", payment_intent=str(Payment.objects.earliest("id").stripe_id))
     buyer.stripe.deliver()
 
-    report = reconcile.compare(since=clock.now() - timedelta(hours=1))
+    report = reconcile.compare(hour())
 
     assert report.differences == []
-    assert report.compared == {"payment_intents": 2, "subscriptions": 1, "refunds": 1}
+    assert report.compared == {"payment_intents": 2, "subscriptions": 1, "refunds": 1, "checkouts": 2, "grants": 1}
 
 
 def test_an_event_that_never_came_is_found_and_healed(buyer: Buyer) -> None:
     """State heals by itself: we look again."""
     checkout = buyer.order()
     buyer.stripe.pay(str(checkout.stripe_id))
-    assert differences() == {("missing_here", "pi_")}
+    assert differences() == {("missing_here", "pi_"), ("status", "cs_")}
 
     settle()
 
@@ -78,7 +88,7 @@ def test_a_refund_that_never_came_is_found_and_healed(buyer: Buyer) -> None:
     """Made in the dashboard, its event lost."""
     buyer.buy()
     buyer.stripe.post("refunds", payment_intent=str(buyer.payment.stripe_id))
-    assert ("missing_here", "pi_") in differences()
+    assert differences() == {("missing_here", "re_")}
 
     settle()
 
@@ -102,6 +112,7 @@ def test_a_guest_of_other_software_is_no_difference(buyer: Buyer) -> None:
     assert differences() == set()
 
 
+@pytest.mark.broken_books
 def test_a_difference_in_money_only_opens_a_finding(buyer: Buyer) -> None:
     """Money is for people: our row is not changed, and the finding is opened once."""
     buyer.buy()
@@ -122,14 +133,210 @@ def test_money_that_stripe_does_not_know_is_missing_there(buyer: Buyer) -> None:
     assert ("missing_there", "pi_") in differences()
 
 
+@pytest.mark.broken_books
 def test_the_command_says_and_exits_by_what_it_found(buyer: Buyer, capsys: pytest.CaptureFixture[str]) -> None:
     """0 differences: a line and exit code 0; else a table and 1. --dry-run opens nothing."""
     buyer.buy()
     call_command("reconcile_stripe", "--since", "1h")
-    assert "compared 1 payment intents, 0 subscriptions, 0 refunds: 0 differences" in capsys.readouterr().out
+    assert (
+        "compared 1 payment intents, 0 subscriptions, 0 refunds, 1 checkouts, 1 grants: 0 differences"
+        in capsys.readouterr().out
+    )
 
     Payment.objects.update(amount_minor=1300)
     with pytest.raises(CommandError, match="1 differences"):
         call_command("reconcile_stripe", "--since", "1h", "--dry-run")
 
     assert not Finding.objects.exists()
+
+
+def test_what_healed_is_shown_and_no_failure(buyer: Buyer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that mends all it finds ends with 0."""
+    buyer.stripe.pay(str(buyer.order().stripe_id))
+
+    call_command("reconcile_stripe", "--since", "1h")
+
+    assert "2 differences, 2 healed" in capsys.readouterr().out
+    assert buyer.may().allowed
+
+
+def test_a_window_and_a_kind_bound_what_is_compared(buyer: Buyer, capsys: pytest.CaptureFixture[str]) -> None:
+    """--until and --kind."""
+    buyer.stripe.pay(str(buyer.order().stripe_id))
+
+    call_command("reconcile_stripe", "--since", "2h", "--until", "1h", "--dry-run")
+    call_command("reconcile_stripe", "--kind", "refunds", "--kind", "grants", "--dry-run")
+
+    shown = capsys.readouterr().out
+    assert "0 payment intents, 0 subscriptions, 0 refunds, 0 checkouts, 0 grants: 0 differences" in shown
+    assert "compared 0 refunds, 0 grants: 0 differences" in shown
+
+
+def test_a_completed_page_whose_event_was_lost_is_found_and_healed(buyer: Buyer) -> None:
+    """Checkouts are compared too."""
+    checkout = buyer.order()
+    buyer.stripe.pay(str(checkout.stripe_id))
+
+    report = reconcile.run(hour(), kinds=["checkouts"])
+
+    assert [difference.kind for difference in report.differences] == ["status"]
+    assert report.left == []
+    checkout.refresh_from_db()
+    assert checkout.status == "complete"
+
+
+def test_a_page_that_stripe_does_not_know_is_a_finding(buyer: Buyer) -> None:
+    """And so is one of ours that our books lost."""
+    buyer.buy()
+    Checkout.objects.update(stripe_id="cs_gone")
+
+    settle()
+
+    kinds = dict(Finding.objects.values_list("kind", "object"))
+    assert kinds["missing_there"] == "cs_gone"
+    assert kinds["missing_here"].startswith("cs_")
+
+
+@pytest.mark.broken_books
+def test_another_currency_is_a_finding(buyer: Buyer) -> None:
+    """Never compared as if it were the same money."""
+    buyer.buy()
+    Payment.objects.update(currency="eur")
+
+    settle()
+
+    assert Finding.objects.get().kind == "currency"
+
+
+def test_a_grant_without_cause_is_healed_by_giving_anew_what_is_due(buyer: Buyer) -> None:
+    """Access that outlived its subscription: the books say canceled, Stripe says canceled, the grant runs."""
+    subscription = buyer.subscribe()
+    buyer.stripe.http.delete(f"/v1/subscriptions/{subscription.stripe_id}").raise_for_status()
+    buyer.stripe.deliver()
+    Entitlement.objects.update(status="active", ends_at=clock.now() + timedelta(days=9))
+    assert buyer.may().allowed
+    assert ("grant_without_cause", "gra") in differences()
+
+    report = settle()
+
+    assert not buyer.may().allowed
+    assert report.left == []
+    assert not Finding.objects.exists()
+
+
+@pytest.mark.broken_books
+def test_a_grant_that_nobody_paid_is_a_finding(buyer: Buyer) -> None:
+    """No look can heal it: a person must. It is opened once."""
+    buyer.buy()
+    Entitlement.objects.update(source_id="01980000-0000-7000-8000-000000000000")
+
+    for _ in range(2):
+        settle()
+
+    assert Finding.objects.get().kind == "grant_without_cause"
+    assert Finding.objects.get().object == "grant:one_time:01980000-0000-7000-8000-000000000000"
+
+
+def test_a_finding_that_holds_no_more_is_closed(buyer: Buyer) -> None:
+    """By the next run, whatever its window; history tells both."""
+    buyer.buy()
+    Payment.objects.update(amount_minor=1300)
+    settle()
+    finding = Finding.objects.get()
+    Payment.objects.update(amount_minor=buyer.payment.captured_minor)
+
+    report = reconcile.run(Window(clock.now() + timedelta(hours=1)))
+
+    finding.refresh_from_db()
+    assert finding.closed_at
+    assert report.closed == 1
+    told = Event.objects.filter(subject=f"finding:{finding.pk}").order_by("sequence")
+    assert [event.type for event in told] == ["finding.opened", "finding.closed"]
+
+
+@pytest.mark.broken_books
+def test_a_finding_of_another_kind_or_of_a_person_is_left_alone(buyer: Buyer) -> None:
+    """A run closes what it compared, and nothing that only a person can judge."""
+    buyer.buy()
+    Payment.objects.update(amount_minor=1300)
+    settle()
+    findings.open(Finding.Kind.STATUS, "refund:1", ours="succeeded", theirs="failed")
+    Payment.objects.update(amount_minor=buyer.payment.captured_minor)
+
+    assert reconcile.run(hour(), kinds=["refunds", "grants"]).closed == 0
+    assert reconcile.run(hour()).closed == 1
+    assert Finding.objects.get(closed_at=None).object == "refund:1"
+
+
+@pytest.mark.broken_books
+def test_two_runs_at_the_same_time_do_not_double(buyer: Buyer) -> None:
+    """The second one leaves; what the first one opens is there once. A dry run hinders nobody."""
+    buyer.buy()
+    Payment.objects.update(amount_minor=1300)
+    held = leases.take(reconcile.LEASE)
+    assert held
+
+    with pytest.raises(CommandError, match="Another run") as refusal:
+        call_command("reconcile_stripe")
+    assert refusal.value.returncode == 3
+    assert ("amount", "pi_") in differences()
+    assert not Finding.objects.exists()
+
+    leases.release(held)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: one_run(), range(4)))
+    assert Finding.objects.count() == 1
+
+
+def one_run() -> None:
+    try:
+        tasks.compare_books()
+    finally:
+        connection.close()
+
+
+def test_a_lease_is_held_on_and_lost_to_whoever_took_it(books: None) -> None:
+    """A run that stood still for too long writes nothing after another one began."""
+    held = leases.take(reconcile.LEASE)
+    assert held
+    leases.renew(held)
+    assert leases.take(reconcile.LEASE) is None
+
+    Lease.objects.update(held_until=clock.now())
+    assert leases.take(reconcile.LEASE)
+    with pytest.raises(LeaseLost):
+        leases.renew(held)
+
+
+def test_more_than_ten_refunds_of_one_payment_are_all_counted(buyer: Buyer) -> None:
+    """Stripe shows the newest ten of a charge; the rest are asked for."""
+    buyer.buy()
+    for _ in range(13):
+        buyer.stripe.post("refunds", payment_intent=str(buyer.payment.stripe_id), amount="10")
+
+    buyer.stripe.deliver()
+
+    assert Refund.objects.count() == 13
+    assert buyer.payment.refunded_minor == 130
+    assert differences() == set()
+
+
+def test_an_unknown_answer_ends_the_run_and_opens_nothing(buyer: Buyer) -> None:
+    """Stripe away: nothing is known, so nothing differs. The lease is free again."""
+    buyer.buy()
+    buyer.stripe.control("faults", path="^/v1/payment_intents$", method="GET", fault="500", times=9)
+
+    with pytest.raises(CommandError) as refusal:
+        call_command("reconcile_stripe")
+
+    assert refusal.value.returncode == 3
+    assert not Finding.objects.exists()
+    assert leases.take(reconcile.LEASE)
+
+
+def test_beat_compares_the_day_each_hour_and_the_month_each_night() -> None:
+    """One task, two windows."""
+    jobs = [job for job in app.conf.beat_schedule.values() if job["task"] == "billing.reconcile"]
+
+    windows = {job.get("kwargs", {}).get("days", 1): len(job["schedule"].hour) for job in jobs}
+    assert windows == {1: 24, 35: 1}

@@ -117,6 +117,8 @@ def test_a_refund_is_never_sent_again_once_its_key_may_be_forgotten(buyer: Buyer
 
     assert (replayed, refund.stripe_id) == (True, buyer.stripe.get("refunds")["data"][0]["id"])
     assert len(buyer.stripe.requests("POST", "/v1/refunds")) == posts
+    buyer.stripe.deliver()
+    assert Refund.objects.get().status == "succeeded"
 
 
 def test_money_given_back_in_the_dashboard_meanwhile_takes_access(buyer: Buyer) -> None:

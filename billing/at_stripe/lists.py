@@ -1,0 +1,54 @@
+"""What Stripe's account holds, listed. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from billing import gateway
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`[since, until)` of the time when a row or object was made; without an end all since."""
+
+    since: datetime
+    until: datetime | None = None
+
+
+def made(kind: str, window: Window) -> Iterator[Object]:
+    """List what was made in a window, newest first: `payment_intents`, `subscriptions`, `refunds`, `checkouts`."""
+    v1 = gateway.client().v1
+    lists: dict[str, Any] = {
+        "payment_intents": v1.payment_intents,
+        "subscriptions": v1.subscriptions,
+        "refunds": v1.refunds,
+        "checkouts": v1.checkout.sessions,
+    }
+    created = {"gte": int(window.since.timestamp())}
+    if window.until:
+        created["lt"] = int(window.until.timestamp())
+    asked: Object = {"created": created}
+    if kind == "subscriptions":
+        asked["status"] = "all"
+    return gateway.pages(lambda page: lists[kind].list(asked | page))
+
+
+def customers() -> Iterator[Object]:
+    """List all customers of the account."""
+    return gateway.pages(lambda page: gateway.client().v1.customers.list(page))
+
+
+def running() -> Iterator[Object]:
+    """List all subscriptions that have not ended."""
+    return gateway.pages(lambda page: gateway.client().v1.subscriptions.list(page))
+
+
+def price(stripe_id: str) -> Object:
+    """Return a price with its product."""
+    asked: Any = {"expand": ["product"]}
+    return gateway.ask(lambda: gateway.client().v1.prices.retrieve(stripe_id, asked))

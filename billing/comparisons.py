@@ -1,0 +1,177 @@
+"""How our rows are held against Stripe's objects: one entry a kind. Reads only.
+
+Only what belongs to our customers counts: an account may serve other software too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from billing import customers, gateway, payments, refunds, subscriptions
+from billing.at_stripe.lists import Window
+from billing.models import Checkout, Finding, Payment, Refund, Subscription
+
+Object = dict[str, Any]
+Kind = Finding.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`object` names it in a finding; `stripe_id` is what was compared, `look` what to look at again ("": nothing)."""
+
+    kind: Finding.Kind
+    object: str
+    ours: str
+    theirs: str
+    stripe_id: str = ""
+    look: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One kind of object.
+
+    `expected`: the Stripe ids of our rows of a window that Stripe must know, with what we believe of them.
+    `is_ours` says whether an object belongs to us, `differences` how it differs from our row.
+    """
+
+    kind: str
+    prefix: str
+    expected: Callable[[Window], Iterable[tuple[str, str]]]
+    is_ours: Callable[[Object], bool]
+    differences: Callable[[Object], Iterator[Difference]]
+
+
+def again(stripe_id: str) -> list[Difference]:
+    """Compare one object as it is now. Raises StripeUnknown."""
+    comparison = next(one for one in COMPARED.values() if stripe_id.startswith(one.prefix))
+    if found := gateway.fetch(stripe_id):
+        return list(comparison.differences(found))
+    believed = _row_of(stripe_id)
+    return [missing_there(stripe_id, believed)] if believed else []
+
+
+def missing_there(stripe_id: str, ours: str) -> Difference:
+    """Say that we believe in what Stripe does not know."""
+    return Difference(Kind.MISSING_THERE, stripe_id, ours, "", stripe_id, stripe_id)
+
+
+def _row_of(stripe_id: str) -> str:
+    for model in (Payment, Subscription, Refund, Checkout):
+        if row := model.objects.filter(stripe_id=stripe_id).only("status").first():
+            return str(row.status)
+    return ""
+
+
+def _in(window: Window, rows: QuerySet[Any]) -> Iterable[tuple[str, str]]:
+    made = rows.filter(created_at__gte=window.since).exclude(stripe_id=None)
+    if window.until:
+        made = made.filter(created_at__lt=window.until)
+    return made.values_list("stripe_id", "status").iterator()
+
+
+def _of_our_customer(found: Object) -> bool:
+    named = any(gateway.our_id(found, name) for name in ("checkout_id", "payment_id", "subscription_order_id"))
+    return named or customers.with_stripe_id(gateway.id_of(found["customer"])) is not None
+
+
+def _of_our_payment(found: Object) -> bool:
+    named = gateway.our_id(found, "refund_id") is not None
+    return named or Payment.objects.filter(stripe_id=gateway.id_of(found["payment_intent"]) or "").exists()
+
+
+def _payment(found: Object) -> Iterator[Difference]:
+    id = found["id"]
+    row = Payment.objects.filter(stripe_id=id).first()
+    if row is None:
+        yield Difference(Kind.MISSING_HERE, id, "", found["status"], id, id)
+        return
+    yield from _money(id, (row.amount_minor, row.currency), (found["amount"], found["currency"]), look=id)
+    if row.captured_minor != found["amount_received"]:
+        yield Difference(Kind.AMOUNT, id, str(row.captured_minor), str(found["amount_received"]), id, id)
+    if row.status != payments.status_of(found):
+        yield Difference(Kind.STATUS, id, row.status, found["status"], id, id)
+
+
+def _subscription(found: Object) -> Iterator[Difference]:
+    id = found["id"]
+    row = Subscription.objects.filter(stripe_id=id).first()
+    if row is None:
+        yield Difference(Kind.MISSING_HERE, id, "", found["status"], id, id)
+    elif row.status != subscriptions.status_of(row, found):
+        yield Difference(Kind.STATUS, id, row.status, found["status"], id, id)
+
+
+def _refund(found: Object) -> Iterator[Difference]:
+    id, intent = found["id"], gateway.id_of(found["payment_intent"]) or ""
+    row = Refund.objects.filter(stripe_id=id).first()
+    if row is None:
+        yield Difference(Kind.MISSING_HERE, id, "", found["status"], id, intent)
+        return
+    yield from _money(id, (row.amount_minor, row.currency), (found["amount"], found["currency"]), look=intent)
+    if row.status != refunds.STATUS_OF[found["status"]]:
+        yield Difference(Kind.STATUS, id, row.status, found["status"], id, intent)
+
+
+def _checkout(found: Object) -> Iterator[Difference]:
+    id = found["id"]
+    named = Q(stripe_id=id) | Q(pk=gateway.our_id(found, "checkout_id"), stripe_id=None)
+    row = Checkout.objects.select_related("quote").filter(named).first()
+    if row is None:
+        yield Difference(Kind.MISSING_HERE, id, "", found["status"], id, id)
+        return
+    # On a trial nothing is due on the page.
+    if row.mode == Checkout.Mode.PAYMENT or found["amount_subtotal"]:
+        quoted, shown = (row.quote.amount_minor, row.quote.currency), (found["amount_subtotal"], found["currency"])
+        # Named as the look names it: one finding, whoever sees it first.
+        yield from _money(id, quoted, shown, look=id, object=f"checkout:{row.pk}")
+    if row.status != found["status"]:
+        yield Difference(Kind.STATUS, id, row.status, found["status"], id, id)
+
+
+def _money(
+    id: str, ours: tuple[int, str], theirs: tuple[int, str], *, look: str, object: str = ""
+) -> Iterator[Difference]:
+    if ours[1] != theirs[1]:
+        yield Difference(Kind.CURRENCY, object or id, ours[1], theirs[1], id, look)
+    elif ours[0] != theirs[0]:
+        yield Difference(Kind.AMOUNT, object or id, str(ours[0]), str(theirs[0]), id, look)
+
+
+COMPARED = {
+    one.kind: one
+    for one in (
+        Comparison(
+            "payment_intents",
+            "pi_",
+            lambda window: _in(window, Payment.objects.filter(status=Payment.Status.SUCCEEDED)),
+            _of_our_customer,
+            _payment,
+        ),
+        Comparison(
+            "subscriptions",
+            "sub_",
+            lambda window: _in(window, Subscription.objects.all()),
+            _of_our_customer,
+            _subscription,
+        ),
+        Comparison(
+            "refunds",
+            "re_",
+            lambda window: _in(window, Refund.objects.filter(status__in=Refund.LIVE)),
+            _of_our_payment,
+            _refund,
+        ),
+        Comparison(
+            "checkouts",
+            "cs_",
+            lambda window: _in(window, Checkout.objects.all()),
+            lambda found: gateway.our_id(found, "checkout_id") is not None,
+            _checkout,
+        ),
+    )
+}
