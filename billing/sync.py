@@ -51,11 +51,23 @@ def look(stripe_id: str) -> bool:
     return looked
 
 
-def sweep(*, limit: int = 100) -> int:
-    """Look at everything that is due, whatever became of its bell. Returns how many objects were looked at."""
+def sweep(*, early: timedelta = timedelta(0), limit: int = 100) -> int:
+    """Look at everything that is due, whatever became of its bell. Returns how many objects were looked at.
+
+    `early` takes along what the bell was rung for.
+    """
     looked = 0
-    for stripe_id in webhooks.due(at=clock.now(), limit=limit):
-        looked += try_look(stripe_id)
+    for stripe_id in webhooks.due(at=clock.now() + early, limit=limit):
+        # A look at its parent, or another worker's, may have served it meanwhile.
+        looked += bool(webhooks.waiting(stripe_id, at=clock.now())) and try_look(stripe_id)
+    return looked
+
+
+def drain() -> int:
+    """Look at all that has come, until nothing is left. Returns how many objects were looked at."""
+    looked = 0
+    while more := sweep(early=webhooks.BELL_TIME):
+        looked += more
     return looked
 
 
@@ -79,61 +91,74 @@ def refresh(checkout: Checkout) -> None:
         checkout.refresh_from_db()
 
 
-def gather(stripe_id: str) -> Iterator[Object]:
-    """Fetch the object and those that hang on it: session, subscription, invoice, intent."""
-    found = gateway.fetch(stripe_id)
+def gather(stripe_id: str, seen: dict[str, Object | None] | None = None) -> Iterator[Object]:
+    """Fetch the object and those that hang on it: session, subscription, invoice, intent; each of them once."""
+    seen = {} if seen is None else seen
+    found = _fetched(stripe_id, seen)
     if found is None:
         return
     if found["object"] == "payment_intent" and (invoice := _unnamed_invoice(found)):
         # With its subscription, which may not be here yet: else a success seen now would be nobody's.
-        yield from gather(invoice)
+        yield from gather(invoice, seen)
         return
     yield found
     match found["object"]:
         case "checkout.session":
             for inner in (found["subscription"], found["payment_intent"]):
                 if inner:
-                    yield from gather(inner)
+                    yield from gather(inner, seen)
         case "subscription":
             if found["latest_invoice"]:
-                yield from _invoice(found["latest_invoice"])
+                yield from _invoice(found["latest_invoice"], seen)
         case "invoice":
             if subscription := payments.subscription_of(found):
-                yield from _alone(subscription)
-            yield from _paying(found)
+                yield from _alone(subscription, seen)
+            yield from _paying(found, seen)
+
+
+def _fetched(stripe_id: str, seen: dict[str, Object | None]) -> Object | None:
+    if stripe_id not in seen:
+        found = gateway.fetch(stripe_id)
+        if found and found["object"] == "subscription" and isinstance(invoice := found["latest_invoice"], dict):
+            seen.setdefault(invoice["id"], invoice)
+            found["latest_invoice"] = invoice["id"]
+        seen[stripe_id] = found
+    return seen[stripe_id]
 
 
 def _unnamed_invoice(intent: Object) -> str | None:
     return None if gateway.our_id(intent, "checkout_id") else gateway.invoice_of(intent["id"])
 
 
-def _invoice(stripe_id: str) -> Iterator[Object]:
-    for invoice in _alone(stripe_id):
+def _invoice(stripe_id: str, seen: dict[str, Object | None]) -> Iterator[Object]:
+    for invoice in _alone(stripe_id, seen):
         yield invoice
-        yield from _paying(invoice)
+        yield from _paying(invoice, seen)
 
 
-def _paying(invoice: Object) -> Iterator[Object]:
+def _paying(invoice: Object, seen: dict[str, Object | None]) -> Iterator[Object]:
     for payment in invoice["payments"]["data"]:
         if intent := payment["payment"].get("payment_intent"):
-            yield from _alone(intent)
+            yield from _alone(intent, seen)
 
 
-def _alone(stripe_id: str) -> Iterator[Object]:
-    if found := gateway.fetch(stripe_id):
+def _alone(stripe_id: str, seen: dict[str, Object | None]) -> Iterator[Object]:
+    if found := _fetched(stripe_id, seen):
         yield found
 
 
 def _once(held: leases.Held) -> None:
     at = clock.now()
-    covered = webhooks.waiting(held.stripe_id, at=at)
     try:
-        found = list(gather(held.stripe_id))
-        _write(held, found, covered, at)
+        with leases.kept(held):
+            found = list(gather(held.stripe_id))
+            # What had come about any of them before they were fetched is served by this look, too.
+            covered = webhooks.waiting(held.stripe_id, *(one["id"] for one in found), at=at)
+            _write(held, found, covered, at)
     except LeaseLost:
         raise
     except Exception as reason:
-        webhooks.put_off(covered, reason, at=clock.now())
+        webhooks.put_off(webhooks.waiting(held.stripe_id, at=at), reason, at=clock.now())
         leases.release(held)
         raise
 

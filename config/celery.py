@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import Any
 
@@ -36,6 +37,8 @@ app.conf.update(
         "ask again about what is unknown": {"task": "billing.settle_unknown", "schedule": 60.0},
         "write down what has ended": {"task": "entitlements.expire", "schedule": 60.0},
         "seal history": {"task": "events.seal", "schedule": 300.0},
+        "fill the gaps in what Stripe told": {"task": "billing.fill_gaps", "schedule": 300.0},
+        "empty old webhook bodies": {"task": "billing.empty_bodies", "schedule": 6 * 3600.0},
         "compare the books": {"task": "billing.reconcile", "schedule": 3600.0},
     },
 )
@@ -66,13 +69,39 @@ class Bell:
     """
 
     STILL_SECONDS = 2.0
+    GATHER_SECONDS = 0.1
 
     def __init__(self) -> None:
         self.still_until = 0.0
+        self._wanted: set[Task[..., Any]] = set()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def ring(self, task: Task[..., Any], *args: Any) -> None:
         """Start a task after the commit. If it cannot be, the sweeper finds the work."""
         transaction.on_commit(lambda: self._now(task, *args))
+
+    def gather(self, task: Task[..., Any]) -> None:
+        """Start a task after the commit, once for all that ask within a tenth of a second; nobody waits for it."""
+        transaction.on_commit(lambda: self._soon(task))
+
+    def _soon(self, task: Task[..., Any]) -> None:
+        if task in self._wanted and self._thread and self._thread.is_alive():
+            return
+        self._wanted.add(task)
+        # After a fork the thread is the parent's.
+        if not (self._thread and self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._ringing, name="bell", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def _ringing(self) -> None:
+        while self._wake.wait():
+            self._wake.clear()
+            while self._wanted:
+                # Out before it is rung: who comes from now on is rung for again.
+                self._now(self._wanted.pop())
+            time.sleep(self.GATHER_SECONDS)
 
     def _now(self, task: Task[..., Any], *args: Any) -> None:
         if time.monotonic() < self.still_until:

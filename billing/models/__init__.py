@@ -5,7 +5,7 @@ from billing.models.payment import Payment
 from billing.models.refund import Refund
 from billing.models.refund_approval import RefundApproval
 from billing.models.subscription import Subscription
-from billing.models.webhook import Lease, WebhookEvent
+from billing.models.webhook import Lease, Reading, WebhookEvent
 
 __all__ = [
     "Checkout",
@@ -13,6 +13,7 @@ __all__ = [
     "Finding",
     "Lease",
     "Payment",
+    "Reading",
     "Refund",
     "RefundApproval",
     "StripePrice",
