@@ -25,6 +25,8 @@ def found(**asked: Any) -> set[str]:
         ("JWT_ALGORITHM", "none", "farebox.E002"),
         ("STRIPE_API_KEY", "", "farebox.E005"),
         ("STRIPE_WEBHOOK_SECRET", "", "farebox.E006"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_a,whsec_b", "farebox.E013"),
+        ("STRIPE_WEBHOOK_SECRET_PREVIOUS", "'whsec_a'", "farebox.E013"),
         ("HISTORY_SIGNING_KEY", "short", "farebox.E020"),
         ("HISTORY_PUBLIC_KEYS", ["ab" * 31], "farebox.E020"),
     ],
