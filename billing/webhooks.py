@@ -76,15 +76,27 @@ def receive(body: bytes, signature: str) -> News | None:
 
     Raises BadSignature and BadEvent, and stores nothing then. One INSERT; may be repeated and race.
     """
-    gateway.verify(body, signature)
-    news = read(body)
+    news = verified(body, signature)
     return news if keep(news) else None
+
+
+def verified(body: bytes, signature: str) -> News:
+    """Read an event that Stripe has signed. Raises BadSignature and BadEvent."""
+    gateway.verify(body, signature)
+    return read(body)
 
 
 def keep(news: News, *, filled: bool = False) -> bool:
     """Store an event, and say whether it is new. `filled`: it was found in Stripe's list, not delivered."""
+    with connection.cursor() as cursor:
+        cursor.execute(STORE, row(news, filled=filled))
+        return bool(cursor.rowcount)
+
+
+def row(news: News, *, filled: bool = False) -> tuple[Any, ...]:
+    """Return the parameters of STORE, the body sealed."""
     status = Status.RECEIVED if news.looks_at else Status.IGNORED
-    row = (
+    return (
         news.stripe_id,
         news.type,
         news.looks_at,
@@ -94,9 +106,6 @@ def keep(news: News, *, filled: bool = False) -> bool:
         status.value,
         filled,
     )
-    with connection.cursor() as cursor:
-        cursor.execute(STORE, row)
-        return bool(cursor.rowcount)
 
 
 def looks_at(type: str, stripe_object: dict[str, Any]) -> str:

@@ -21,14 +21,15 @@ def identify(get_response: Handler) -> Handler:
     """Give every request an id (the caller's own, when it is a plain token), answer with it, and log one line."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        asked = request.headers.get("X-Request-Id", "")
-        request_id = asked if REQUEST_ID.fullmatch(asked) else uuid4().hex
+        request_id = id_of(request.headers.get("X-Request-Id", ""))
         tokens = context.request_id.set(request_id), context.actor.set("anonymous")
         started = time.perf_counter()
         try:
             response = get_response(request)
             response["X-Request-Id"] = request_id
-            _log(request, response, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            user_id = getattr(request, "principal_id", "")
+            tell(request.method or "", route_of(request), response.status_code, seconds, user_id=user_id)
         finally:
             context.request_id.reset(tokens[0])
             context.actor.reset(tokens[1])
@@ -37,14 +38,20 @@ def identify(get_response: Handler) -> Handler:
     return middleware
 
 
-def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+def id_of(asked: str) -> str:
+    """Return the id that the caller asked for, when it is a plain token, else a new one."""
+    return asked if REQUEST_ID.fullmatch(asked) else uuid4().hex
+
+
+def tell(method: str, route: str, code: int, seconds: float, *, user_id: str = "") -> None:
+    """Write the line of one request."""
     log.info(
         "request",
-        method=request.method,
-        route=route_of(request),
-        code=response.status_code,
+        method=method,
+        route=route,
+        code=code,
         duration_ms=round(seconds * 1000, 1),
-        user_id=getattr(request, "principal_id", ""),
+        user_id=user_id,
     )
 
 
