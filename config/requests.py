@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from config import logs
 from events import context
 
 log = structlog.get_logger("farebox.requests")
@@ -53,6 +56,25 @@ def tell(method: str, route: str, code: int, seconds: float, *, user_id: str = "
         duration_ms=round(seconds * 1000, 1),
         user_id=user_id,
     )
+
+
+def tell_at_once(method: str, route: str, code: int, seconds: float, *, request_id: str) -> None:
+    """Write the same line of a request that Django has not seen, in a tenth of the time."""
+    line = {
+        "method": method,
+        "route": route,
+        "code": code,
+        "duration_ms": round(seconds * 1000, 1),
+        "user_id": "",
+        "level": "info",
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "request_id": request_id,
+        "actor": "anonymous",
+        **({"INSECURE": "AUTH_INSECURE_DEV"} if settings.AUTH_INSECURE_DEV else {}),
+        "message": "request",
+        "caller": "requests:tell",
+    }
+    logs.write("farebox.requests", line)
 
 
 def route_of(request: HttpRequest) -> str:
