@@ -43,6 +43,7 @@ class WebhookEvent(Moving):
 
     class Meta:
         indexes = (
+            models.Index(fields=["id"], name="webhook_filled", condition=Q(filled=True)),
             models.Index(fields=["due_at"], name="webhook_due", condition=Q(status__in=["received", "retry"])),
             models.Index(fields=["looks_at"], name="webhook_waits", condition=Q(status__in=["received", "retry"])),
             models.Index(
