@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,7 @@ class Arena:
         subprocess.run([sys.executable, *words], cwd=ROOT, env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     @contextlib.contextmanager
-    def running(self, name: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, name: str, *words: str, stop: int = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
         """Run a process while the block runs; its words go to a file."""
         with (self.logs / f"{name}.log").open("ab") as log:
             started = subprocess.Popen(
@@ -42,7 +43,7 @@ class Arena:
             try:
                 yield started
             finally:
-                started.terminate()
+                started.send_signal(stop)
                 started.wait(30)
 
     def apart(self) -> Arena:

@@ -1,6 +1,7 @@
 """How fast a backlog is worked off, and how often Stripe is asked for it, beside Celery with tasks that do nothing.
 
 10,000 events of 1,000 subscriptions of the sandbox: ten of each, its invoice's and its payment's among them, shuffled.
+Then 10,000 of a hundred of them, a hundred of each.
 The pace of fetches is off: it is Stripe's limit, not ours.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +21,8 @@ import redis
 
 from benchmarks import arena, load
 
-SUBSCRIPTIONS, EVENTS_OF_EACH, TASKS = 1000, 10, 10_000
+Named = tuple[str, str]
+SUBSCRIPTIONS, TASKS = 1000, 10_000
 
 
 def measure(place: arena.Arena) -> dict[str, Any]:
@@ -35,18 +38,33 @@ def _drained(place: arena.Arena) -> dict[str, Any]:
             assert sandbox.stdout  # noqa: S101
             url = sandbox.stdout.readline().strip().rsplit(" ", 1)[1]
             events = list(_events(url))
-            (place.logs / "backlog.json").write_text(json.dumps(events))
-            environment = {**place.environment, "STRIPE_API_BASE": url, "STRIPE_FETCHES_PER_SECOND": "0"}
-            words = [sys.executable, "-m", "benchmarks.backlog", str(place.logs / "backlog.json")]
-            before = _fetches(url)
-            done = subprocess.run(words, cwd=arena.ROOT, env=environment, check=True, capture_output=True, text=True)
-            said = json.loads(done.stdout.strip().splitlines()[-1])
-            return {**said, "fetches": _fetches(url) - before}
+            some = _of_some(events)
+            # Four events of each subscription in the first heap.
+            few = [(type, looks_at) for type, looks_at in events if looks_at in some] * 25
+            place = arena.Arena({**place.environment, "STRIPE_API_BASE": url}, place.logs)
+            return {"many": _worked_off(place, url, events), "few": _worked_off(place, url, few)}
         finally:
             sandbox.terminate()
 
 
-def _events(url: str) -> list[dict[str, Any]]:
+def _worked_off(place: arena.Arena, url: str, events: list[Named]) -> dict[str, Any]:
+    file = place.logs / "backlog.json"
+    file.write_text(json.dumps([load.event(*each) for each in events]))
+    words = [sys.executable, "-m", "benchmarks.backlog", str(file)]
+    environment = {**place.environment, "STRIPE_FETCHES_PER_SECOND": "0"}
+    before = _requests(url)["last"]
+    done = subprocess.run(words, cwd=arena.ROOT, env=environment, check=True, capture_output=True, text=True)
+    said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return {**said, "fetches": sum(one["method"] == "GET" for one in _requests(url, since=before)["data"])}
+
+
+def _of_some(events: list[Named]) -> set[str]:
+    """Name the objects of the first tenth of the subscriptions."""
+    named = sorted({looks_at for _, looks_at in events if looks_at.startswith("sub_")})
+    return set(named[: max(1, SUBSCRIPTIONS // 10)])
+
+
+def _events(url: str) -> list[Named]:
     http = httpx.Client(base_url=url, auth=("sk_test_benchmark", ""), timeout=60)
 
     def post(path: str, **params: Any) -> Any:
@@ -58,7 +76,7 @@ def _events(url: str) -> list[dict[str, Any]]:
     price = post(
         "prices", **{"currency": "usd", "unit_amount": 1000, "recurring[interval]": "month", "product_data[name]": "a"}
     )
-    events = []
+    events: list[Named] = []
     for _ in range(SUBSCRIPTIONS):
         customer = post("customers")
         card = post("payment_methods/pm_card_visa/attach", customer=customer["id"])["id"]
@@ -72,14 +90,14 @@ def _events(url: str) -> list[dict[str, Any]]:
         intent = invoice["payments"]["data"][0]["payment"]["payment_intent"]
         crowd = [("customer.subscription.updated", made["id"], 4), ("invoice.paid", invoice["id"], 3)]
         for type, looks_at, times in [*crowd, ("payment_intent.succeeded", intent, 3)]:
-            events += [load.event(type, looks_at) for _ in range(times)]
+            events += [(type, looks_at)] * times
     random.Random(1).shuffle(events)
     return events
 
 
-def _fetches(url: str) -> int:
-    log = httpx.get(f"{url}/_sandbox/requests", timeout=60).json()["data"]
-    return sum(one["method"] == "GET" for one in log)
+def _requests(url: str, *, since: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{url}/_sandbox/requests", params={"since": since}, timeout=60).json()
+    return found
 
 
 def _celery(place: arena.Arena) -> float:
@@ -94,7 +112,8 @@ def _celery(place: arena.Arena) -> float:
     queue = redis.Redis.from_url(place.environment["REDIS_URL"])
     words = ("-m", "celery", "-A", "benchmarks.peers.djstripe_celery.tasks", "worker", "--concurrency", "2")
     full = queue.llen("celery")
-    with place.running("worker", *words, "--without-gossip", "--without-mingle"):
+    # SIGQUIT: it need not finish what it has taken.
+    with place.running("worker", *words, "--without-gossip", "--without-mingle", stop=signal.SIGQUIT):
         while queue.llen("celery") == full:
             time.sleep(0.01)
         began, left = time.perf_counter(), queue.llen("celery")

@@ -72,7 +72,7 @@ def signed(secret: str, count: int) -> Iterator[tuple[str, bytes]]:
         yield f"t={stamp},v1={digest}", body
 
 
-def flood(url: str, *, secret: str, folder: Path, seconds: float, count: int) -> Round:
+def flood(url: str, *, secret: str, folder: Path, seconds: int, count: int) -> Round:
     """Send as fast as it goes, on 32 connections, until the time or the events are over."""
     file, script = folder / "events.txt", folder / "load.lua"
     with file.open("wb") as out:

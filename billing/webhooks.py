@@ -127,12 +127,12 @@ def waiting(*stripe_ids: str, at: datetime) -> list[int]:
 def due(*, at: datetime, limit: int = 100) -> list[str]:
     """Return the objects to look at whose bell was lost or whose time has come again, and nobody looks at.
 
-    Of the events that wait longest; among them parents first, whose look serves their children's events too.
+    Of the events that wait longest: parents first, whose look serves their children's events too.
     """
     held = Lease.objects.filter(stripe_id=OuterRef("looks_at"), held_until__gt=at)
     rows = WebhookEvent.objects.filter(~Exists(held), status__in=WebhookEvent.WAITING, due_at__lte=at)
     oldest = dict.fromkeys(rows.order_by("due_at").values_list("looks_at", flat=True)[: limit * 20])
-    return sorted(list(oldest)[:limit], key=gateway.rank)
+    return sorted(oldest, key=gateway.rank)[:limit]
 
 
 def finish(events: Iterable[int], status: str, *, at: datetime) -> None:
