@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import OperationalError, connection, transaction
+import structlog
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from billing.errors import LeaseLost
 from billing.models import Lease
 
-# Longer than all the fetches of one look, with their time limits.
-SECONDS = 90
+log = structlog.get_logger("farebox.leases")
+# Who is frozen or gone holds an object up for so long. Who lives prolongs: a slow Stripe costs nobody his lease.
+SECONDS = 15.0
+# Who lives and does not come to an end.
+LONGEST_SECONDS = 90.0
 LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -65,3 +72,38 @@ def renew(held: Held) -> None:
 def release(held: Held) -> None:
     """Give the lease back, unless somebody else has it by now."""
     Lease.objects.filter(pk=held.stripe_id, fence=held.fence).update(held_until=None)
+
+
+@contextmanager
+def kept(held: Held, *, seconds: float = SECONDS, at_most: float = LONGEST_SECONDS) -> Iterator[None]:
+    """Prolong a lease while the block runs, from a thread of its own: it stands still when the process does."""
+    done = threading.Event()
+    thread = threading.Thread(target=_prolong, args=(held, done, seconds, at_most), name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _prolong(held: Held, done: threading.Event, seconds: float, at_most: float) -> None:
+    left = at_most
+    while not done.wait(seconds / 3) and left > 0:
+        left -= seconds / 3
+        try:
+            _prolong_once(held, seconds)
+        except DatabaseError as reason:
+            # The fence holds without it: at worst somebody else looks too, and one of the two has looked in vain.
+            log.warning("lease not prolonged", reason=type(reason).__name__)
+        finally:
+            connection.close()
+
+
+def _prolong_once(held: Held, seconds: float) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE billing_lease SET held_until = clock_timestamp() + make_interval(secs => %s)"
+            " WHERE stripe_id = %s AND fence = %s AND held_until IS NOT NULL",
+            [seconds, held.stripe_id, held.fence],
+        )

@@ -26,7 +26,7 @@ LEASE = "reconciliation"
 GRANTS = "grants"
 KINDS = (*COMPARED, GRANTS)
 # A lease outlives the slowest answer of Stripe; renewed this often it never runs out at work.
-RENEWED_SECONDS = 20
+RENEWED_SECONDS = 5
 MOST_GRANTS = 1000
 Seen = Callable[[str], None]
 

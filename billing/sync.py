@@ -6,7 +6,7 @@ a later one: each of our rows keeps `looked_at`, and the object asked for is und
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,6 @@ from billing import (
     checkouts,
     customers,
     disputes,
-    gateway,
     invoices,
     leases,
     mirror,
@@ -26,11 +25,8 @@ from billing import (
     subscriptions,
     webhooks,
 )
-from billing.at_stripe import disputes as contested
-from billing.at_stripe import payments as intents
-from billing.at_stripe import refunds as given_back
-from billing.at_stripe.invoices import with_all_lines
 from billing.errors import BillingError, LeaseLost
+from billing.gathering import Gathering
 from billing.models import Checkout, WebhookEvent
 from billing.transactions import whole
 from events import clock, context
@@ -48,11 +44,6 @@ SETTLE: dict[str, Callable[..., bool]] = {
     "invoice": invoices.settle,
     "payment_intent": payments.settle,
     "dispute": disputes.settle,
-}
-# What Stripe lists in part only, as it expands it.
-COMPLETE: dict[str, Callable[[Object], Object]] = {
-    "invoice": with_all_lines,
-    "payment_intent": given_back.completed,
 }
 
 
@@ -75,11 +66,23 @@ def look(stripe_id: str) -> bool:
     return looked
 
 
-def sweep(*, limit: int = 100) -> int:
-    """Look at everything that is due, whatever became of its bell. Returns how many objects were looked at."""
+def sweep(*, early: timedelta = timedelta(0), limit: int = 100) -> int:
+    """Look at everything that is due, whatever became of its bell. Returns how many objects were looked at.
+
+    `early` takes along what the bell was rung for.
+    """
     looked = 0
-    for stripe_id in webhooks.due(at=clock.now(), limit=limit):
-        looked += try_look(stripe_id)
+    for stripe_id in webhooks.due(at=clock.now() + early, limit=limit):
+        # A look at its parent, or another worker's, may have served it meanwhile.
+        looked += bool(webhooks.waiting(stripe_id, at=clock.now())) and try_look(stripe_id)
+    return looked
+
+
+def drain() -> int:
+    """Look at all that has come, until nothing is left. Returns how many objects were looked at."""
+    looked = 0
+    while more := sweep(early=webhooks.BELL_TIME):
+        looked += more
     return looked
 
 
@@ -109,82 +112,21 @@ def see(stripe_id: str) -> None:
     Its events are left to the looks that they ask for. Raises StripeUnknown and StripeRefused.
     """
     at = clock.now()
-    whole(_settle)(list(gather(stripe_id)), at)
-
-
-def gather(stripe_id: str) -> Iterator[Object]:
-    """Fetch the object and those that hang on it: session, subscription, invoice, intent, disputes."""
-    found = _fetched(stripe_id)
-    if found is None:
-        return
-    if found["object"] == "payment_intent" and (invoice := _unnamed_invoice(found)):
-        # With its subscription, which may not be here yet: else a success seen now would be nobody's.
-        yield from gather(invoice)
-        return
-    if found["object"] == "payment_intent":
-        found = intents.completed(found)
-    yield found
-    match found["object"]:
-        case "checkout.session":
-            for inner in (found["subscription"], found["payment_intent"]):
-                if inner:
-                    yield from gather(inner)
-        case "subscription":
-            if found["latest_invoice"]:
-                yield from _invoice(found["latest_invoice"])
-        case "customer":
-            # Not expanded: one that is deleted has nothing to expand.
-            method = (found.get("invoice_settings") or {}).get("default_payment_method")
-            if method and not payment_methods.is_known(method):
-                yield from _alone(method)
-        case "invoice":
-            if subscription := invoices.subscription_of(found):
-                yield from _alone(subscription)
-            yield from _paying(found)
-        case "payment_intent":
-            yield from contested.of_intent(found)
-
-
-def _unnamed_invoice(intent: Object) -> str | None:
-    ours = gateway.our_id(intent, "checkout_id") or gateway.our_id(intent, "payment_id")
-    return None if ours else gateway.invoice_of(intent["id"])
-
-
-def _invoice(stripe_id: str) -> Iterator[Object]:
-    for invoice in _alone(stripe_id):
-        yield invoice
-        yield from _paying(invoice)
-
-
-def _paying(invoice: Object) -> Iterator[Object]:
-    for payment in invoice["payments"]["data"]:
-        if intent := payment["payment"].get("payment_intent"):
-            yield from _alone(intent)
-
-
-def _alone(stripe_id: str) -> Iterator[Object]:
-    if found := _fetched(stripe_id):
-        yield found
-        if found["object"] == "payment_intent":
-            yield from contested.of_intent(found)
-
-
-def _fetched(stripe_id: str) -> Object | None:
-    found = gateway.fetch(stripe_id)
-    complete = COMPLETE.get(found["object"]) if found else None
-    return complete(found) if found and complete else found
+    whole(_settle)(list(Gathering().gather(stripe_id)), at)
 
 
 def _once(held: leases.Held) -> None:
     at = clock.now()
-    covered = webhooks.waiting(held.stripe_id, at=at)
     try:
-        found = list(gather(held.stripe_id))
-        _write(held, found, covered, at)
+        with leases.kept(held):
+            found = list(Gathering().gather(held.stripe_id))
+            # What had come about any of them before they were fetched is served by this look, too.
+            covered = webhooks.waiting(held.stripe_id, *(one["id"] for one in found), at=at)
+            _write(held, found, covered, at)
     except LeaseLost:
         raise
     except Exception as reason:
-        webhooks.put_off(covered, reason, at=clock.now())
+        webhooks.put_off(webhooks.waiting(held.stripe_id, at=at), reason, at=clock.now())
         leases.release(held)
         raise
 

@@ -6,8 +6,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 
-from billing import janitor, notices, reconcile, rules, sync
+from billing import gaps, janitor, notices, reconcile, rules, sync, webhooks
 from billing.at_stripe.lists import Window
 from billing.errors import AlreadyReconciling
 from events import clock
@@ -17,6 +18,25 @@ from events import clock
 def look(stripe_id: str) -> None:
     """Look again at one Stripe object."""
     sync.try_look(stripe_id)
+
+
+@shared_task(name="billing.look_at_news")
+def look_at_news() -> None:
+    """Look at all that Stripe told of."""
+    sync.drain()
+
+
+@shared_task(name="billing.fill_gaps")
+def fill_gaps() -> None:
+    """Find what Stripe told and nobody here heard."""
+    if gaps.try_fill():
+        sync.drain()
+
+
+@shared_task(name="billing.empty_bodies")
+def empty_bodies() -> None:
+    """Forget what events said that were served long ago."""
+    webhooks.empty_bodies(before=clock.now() - timedelta(days=settings.WEBHOOK_RETENTION_DAYS))
 
 
 @shared_task(name="billing.settle_unknown")

@@ -4,88 +4,136 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import IntegrityError, transaction
-from django.db.models import Min, Q
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
 
 from billing import gateway
 from billing.errors import BadEvent
-from billing.models import WebhookEvent
+from billing.models import Lease, WebhookEvent
 from billing.times import moment
 from config.api.parsing import UNSTORABLE
-from vault import faults, stops
+from vault import faults, sealing, stops
+from vault.sealing import Place
 
 log = structlog.get_logger("farebox.webhooks")
 Status = WebhookEvent.Status
 
-# Event type (by its beginning) -> the field of its object that names what is looked at again.
-LOOKS_AT = {
-    "checkout.session.": "id",
-    "payment_intent.": "id",
-    "customer.subscription.": "id",
-    # What is to come has no invoice yet.
-    "invoice.upcoming": "parent.subscription_details.subscription",
-    "invoice.": "id",
-    "charge.refunded": "payment_intent",
-    "charge.refund.updated": "payment_intent",
-    "refund.": "payment_intent",
-    # Each by its whole name: `customer.source.` and the like are about other objects.
-    "customer.created": "id",
-    "customer.updated": "id",
-    "customer.deleted": "id",
-    "payment_method.": "id",
-    "setup_intent.succeeded": "payment_method",
-    "charge.dispute.": "payment_intent",
+# Event type (by its beginning, the first that fits) -> the fields of its object of which one names what is looked at
+# again: the first whose kind of object can be fetched. What is named nowhere, or cannot be fetched, is ignored.
+LOOKS_AT: dict[str, tuple[str, ...]] = {
+    "checkout.session.": ("id",),
+    "payment_intent.": ("id",),
+    # The card that it leaves behind.
+    "setup_intent.": ("payment_method",),
+    "payment_method.": ("id",),
+    "customer.subscription.": ("id",),
+    "customer.": ("id",),
+    "subscription_schedule.": ("subscription",),
+    # It has no id yet: it is a preview of what the subscription will be billed.
+    "invoice.upcoming": ("parent.subscription_details.subscription",),
+    "invoice.": ("id",),
+    "invoice_payment.": ("invoice",),
+    "invoiceitem.": ("invoice",),
+    "charge.dispute.": ("id", "payment_intent"),
+    "charge.": ("payment_intent",),
+    "refund.": ("payment_intent",),
 }
-KNOWN_IDS = ("cs_", "pi_", "sub_", "in_", "cus_", "pm_")
 # The bell gets the first chance; then the sweeper comes.
 BELL_TIME = timedelta(seconds=1)
 # Twelve tries over three days, like Stripe's own.
 WAITS = [
-    timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600, 24 * 3600)
+    timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600, 24 * 3600)
 ]
+TABLE = WebhookEvent._meta.db_table
+# Every time is the database's, in the same statement: the answer to Stripe waits for one round trip, and one commit.
+STORE = f"""
+    INSERT INTO {TABLE} (stripe_id, type, looks_at, livemode, body, happened_at, status, filled,
+                         attempts, last_error, received_at, status_at, due_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 0, '', clock_timestamp(), clock_timestamp(),
+            clock_timestamp() + interval '{BELL_TIME.total_seconds()} seconds')
+    ON CONFLICT (stripe_id) DO NOTHING
+"""  # noqa: S608 (names are ours)
 
 
-def receive(body: bytes, signature: str, *, at: datetime) -> WebhookEvent | None:
+@dataclass(frozen=True, slots=True)
+class News:
+    """What an event's body says of itself."""
+
+    stripe_id: str
+    type: str
+    looks_at: str
+    livemode: bool
+    body: str
+    happened_at: datetime
+
+
+def receive(body: bytes, signature: str) -> News | None:
     """Store a verified event, and return it; None when it was stored before.
 
     Raises BadSignature and BadEvent, and stores nothing then. One INSERT; may be repeated and race.
     """
+    news = verified(body, signature)
+    return news if keep(news) else None
+
+
+def verified(body: bytes, signature: str) -> News:
+    """Read an event that Stripe has signed. Raises BadSignature and BadEvent."""
     gateway.verify(body, signature)
-    event = _parsed(body, at=at)
-    try:
-        with stops.around("commit.billing.webhooks.receive"), transaction.atomic():
-            event.save(force_insert=True)
-    except IntegrityError:
-        return None
-    return event
+    return read(body)
+
+
+def keep(news: News, *, filled: bool = False) -> bool:
+    """Store an event, and say whether it is new. `filled`: it was found in Stripe's list, not delivered."""
+    with stops.around("commit.billing.webhooks.keep"), connection.cursor() as cursor:
+        cursor.execute(STORE, row(news, filled=filled))
+        return bool(cursor.rowcount)
+
+
+def row(news: News, *, filled: bool = False) -> tuple[Any, ...]:
+    """Return the parameters of STORE, the body sealed."""
+    status = Status.RECEIVED if news.looks_at else Status.IGNORED
+    return (
+        news.stripe_id,
+        news.type,
+        news.looks_at,
+        news.livemode,
+        sealing.seal(news.body, Place(TABLE, "body", news.stripe_id)),
+        news.happened_at,
+        status.value,
+        filled,
+    )
 
 
 def looks_at(type: str, stripe_object: dict[str, Any]) -> str:
     """Return the Stripe id that an event of this type makes us look at, empty for nothing."""
-    for beginning, field in LOOKS_AT.items():
+    for beginning, fields in LOOKS_AT.items():
         if type.startswith(beginning):
-            named: Any = stripe_object
-            for step in field.split("."):
-                named = named.get(step) if isinstance(named, dict) else None
-            return named if isinstance(named, str) and named.startswith(KNOWN_IDS) else ""
+            named = (_at(field, stripe_object) for field in fields)
+            return next((one for one in named if isinstance(one, str) and gateway.fetches(one)), "")
     return ""
 
 
-def waiting(stripe_id: str, *, at: datetime) -> list[int]:
-    """Return the events that wait for a look at this object, oldest first."""
-    due = Q(status=Status.RECEIVED) | Q(status=Status.RETRY, due_at__lte=at)
-    return list(WebhookEvent.objects.filter(due, looks_at=stripe_id).order_by("pk").values_list("pk", flat=True))
+def waiting(*stripe_ids: str, at: datetime) -> list[int]:
+    """Return the events, come by `at`, that wait for a look at these objects, oldest first."""
+    due = Q(status=Status.RECEIVED, received_at__lte=at) | Q(status=Status.RETRY, due_at__lte=at)
+    rows = WebhookEvent.objects.filter(due, looks_at__in=stripe_ids)
+    return list(rows.order_by("pk").values_list("pk", flat=True))
 
 
 def due(*, at: datetime, limit: int = 100) -> list[str]:
-    """Return the objects to look at whose bell was lost or whose time has come again, the longest waiting first."""
-    rows = WebhookEvent.objects.filter(status__in=WebhookEvent.WAITING, due_at__lte=at)
-    oldest = rows.values("looks_at").annotate(oldest=Min("due_at")).order_by("oldest")
-    return list(oldest.values_list("looks_at", flat=True)[:limit])
+    """Return the objects to look at whose bell was lost or whose time has come again, and nobody looks at.
+
+    Of the events that wait longest: parents first, whose look serves their children's events too.
+    """
+    held = Lease.objects.filter(stripe_id=OuterRef("looks_at"), held_until__gt=at)
+    rows = WebhookEvent.objects.filter(~Exists(held), status__in=WebhookEvent.WAITING, due_at__lte=at)
+    oldest = dict.fromkeys(rows.order_by("due_at").values_list("looks_at", flat=True)[: limit * 20])
+    return sorted(oldest, key=gateway.rank)[:limit]
 
 
 def finish(events: Iterable[int], status: str, *, at: datetime) -> None:
@@ -108,28 +156,40 @@ def put_off(events: Iterable[int], reason: Exception, *, at: datetime) -> None:
             log.error("webhook dead", stripe_id=event.stripe_id, type=event.type)
 
 
-def _parsed(body: bytes, *, at: datetime) -> WebhookEvent:
+def empty_bodies(*, before: datetime, batch: int = 1000) -> int:
+    """Empty the bodies of events finished before then, in small transactions, and return how many. The rows stay."""
+    finished = WebhookEvent.objects.filter(status__in=[Status.PROCESSED, Status.IGNORED], status_at__lt=before)
+    emptied = 0
+    while ids := list(finished.exclude(body="").order_by("status_at").values_list("pk", flat=True)[:batch]):
+        emptied += WebhookEvent.objects.filter(pk__in=ids).update(body="")
+    return emptied
+
+
+def read(body: bytes) -> News:
+    """Read an event's body. Raises BadEvent."""
     try:
         event = json.loads(body)
         stripe_object = event["data"]["object"]
         if not isinstance(stripe_object, dict):
             raise TypeError("not an object")
-        found = looks_at(event["type"], stripe_object)
-        if found:
-            _text(found)
-        return WebhookEvent(
+        type = _text(event["type"], 100)
+        found = looks_at(type, stripe_object)
+        return News(
             stripe_id=_text(event["id"]),
-            type=_text(event["type"], 100),
-            looks_at=found,
+            type=type,
+            looks_at=_text(found) if found else "",
             livemode=bool(event["livemode"]),
             body=_text(body.decode(), 1_000_000),
             happened_at=moment(event["created"]),
-            status=Status.RECEIVED if found else Status.IGNORED,
-            status_at=at,
-            due_at=at + BELL_TIME,
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as reason:
         raise BadEvent from reason
+
+
+def _at(path: str, found: Any) -> Any:
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return gateway.id_of(found)
 
 
 def _text(value: Any, most: int = 255) -> str:

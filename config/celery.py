@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import Any
 
@@ -41,6 +42,8 @@ app.conf.update(
         "tell customers": {"task": "billing.tell_customers", "schedule": 300.0},
         "send mail": {"task": "events.send_mail", "schedule": 30.0},
         "forget sessions that have ended": {"task": "config.clear_sessions", "schedule": 3600.0},
+        "fill the gaps in what Stripe told": {"task": "billing.fill_gaps", "schedule": 300.0},
+        "empty old webhook bodies": {"task": "billing.empty_bodies", "schedule": 6 * 3600.0},
         "compare the books of the day": {"task": "billing.reconcile", "schedule": crontab(minute=17)},
         "compare the books of the month": {
             "task": "billing.reconcile",
@@ -76,13 +79,39 @@ class Bell:
     """
 
     STILL_SECONDS = 2.0
+    GATHER_SECONDS = 0.1
 
     def __init__(self) -> None:
         self.still_until = 0.0
+        self._wanted: set[Task[..., Any]] = set()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def ring(self, task: Task[..., Any], *args: Any) -> None:
         """Start a task after the commit. If it cannot be, the sweeper finds the work."""
         transaction.on_commit(lambda: self._now(task, *args))
+
+    def gather(self, task: Task[..., Any]) -> None:
+        """Start a task after the commit, once for all that ask within a tenth of a second; nobody waits for it."""
+        transaction.on_commit(lambda: self._soon(task))
+
+    def _soon(self, task: Task[..., Any]) -> None:
+        if task in self._wanted and self._thread and self._thread.is_alive():
+            return
+        self._wanted.add(task)
+        # After a fork the thread is the parent's.
+        if not (self._thread and self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._ringing, name="bell", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def _ringing(self) -> None:
+        while self._wake.wait():
+            self._wake.clear()
+            while self._wanted:
+                # Out before it is rung: who comes from now on is rung for again.
+                self._now(self._wanted.pop())
+            time.sleep(self.GATHER_SECONDS)
 
     def _now(self, task: Task[..., Any], *args: Any) -> None:
         if time.monotonic() < self.still_until:

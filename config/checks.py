@@ -28,6 +28,11 @@ def secrets_are_strong(**_options: Any) -> list[CheckMessage]:
         found.append(Error("STRIPE_SECRET_KEY is missing.", id="farebox.E005"))
     if not settings.STRIPE_WEBHOOK_SECRET:
         found.append(Error("STRIPE_WEBHOOK_SECRET is missing: no event could be believed.", id="farebox.E006"))
+    for name in ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRET_PREVIOUS"):
+        if set(getattr(settings, name)) & set(" ,\"'"):
+            found.append(Error(f"{name} has a space, a comma or a quote in it: it is one secret.", id="farebox.E013"))
+    if settings.STRIPE_WEBHOOK_SECRET_PREVIOUS == settings.STRIPE_WEBHOOK_SECRET != "":
+        found.append(Error("STRIPE_WEBHOOK_SECRET_PREVIOUS is the present one: unset it.", id="farebox.E014"))
     return found
 
 

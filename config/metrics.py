@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import prometheus_client as prometheus
 from django.conf import settings
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.http import HttpRequest, HttpResponse
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -62,6 +63,7 @@ class Books(Collector):
             age = GaugeMetricFamily("webhook_oldest_waiting_seconds", "Age of the oldest event not yet worked on.")
             age.add_metric([], float(cursor.fetchone()[0]))
             yield age
+            yield from self._webhooks(cursor)
             cursor.execute(
                 "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)"
                 " FROM events_event WHERE seal_number IS NULL"
@@ -69,6 +71,20 @@ class Books(Collector):
             unsealed = GaugeMetricFamily("history_oldest_unsealed_seconds", "Age of the oldest event without a seal.")
             unsealed.add_metric([], float(cursor.fetchone()[0]))
             yield unsealed
+
+    @staticmethod
+    def _webhooks(cursor: CursorWrapper) -> Iterator[Metric]:
+        """Yield what was not delivered, and how long ago Stripe's own list was read. (Dead ones: by status, above.)"""
+        cursor.execute("SELECT count(*) FROM billing_webhookevent WHERE filled")
+        filled = CounterMetricFamily("webhook_events_filled", "Events found in Stripe's list, not delivered in time.")
+        filled.add_metric([], float(cursor.fetchone()[0]))
+        yield filled
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp() - max(read_at)) FROM billing_reading")
+        (age,) = cursor.fetchone()
+        if age is not None:
+            read = GaugeMetricFamily("webhook_list_read_seconds_ago", "Time since Stripe's list of events was read.")
+            read.add_metric([], float(age))
+            yield read
 
     @staticmethod
     def _family(name: str, text: str, labels: tuple[str, ...], rows: list[tuple[object, ...]]) -> CounterMetricFamily:

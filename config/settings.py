@@ -129,6 +129,12 @@ STRIPE_API_KEY = env.str("STRIPE_SECRET_KEY", "")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com")
 STRIPE_API_VERSION = "2026-08-26.dahlia"
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")
+# The one that was replaced: both are believed until Stripe has stopped signing with it.
+STRIPE_WEBHOOK_SECRET_PREVIOUS = env.str("STRIPE_WEBHOOK_SECRET_PREVIOUS", "")
+# Of each kind of object: Stripe counts all reads of an account together, and others read too.
+STRIPE_FETCHES_PER_SECOND = env.int("STRIPE_FETCHES_PER_SECOND", 15)
+WEBHOOK_FAST_LANE = env.bool("WEBHOOK_FAST_LANE", True)
+WEBHOOK_RETENTION_DAYS = env.int("WEBHOOK_RETENTION_DAYS", 90)
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", 20)
 STRIPE_LIVE_MODE = STRIPE_API_KEY.startswith(("sk_live_", "rk_live_"))
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"

@@ -16,12 +16,13 @@ HANG_SECONDS = 600
 
 @dataclass(slots=True)
 class Rule:
-    """A fault for the next `times` requests whose method and path fit."""
+    """A fault for the next `times` requests whose method and path fit, `after` so many that it lets pass."""
 
     path: re.Pattern[str]
     method: str | None
     fault: str
     times: int
+    after: int
 
 
 class Faults:
@@ -35,7 +36,12 @@ class Faults:
         """Add a rule; raise Stripe's 400 for a fault that is none."""
         fault = _known(str(wanted.get("fault")))
         method = str(wanted["method"]).upper() if wanted.get("method") else None
-        rule = Rule(re.compile(str(wanted.get("path") or ".*")), method, fault, int(wanted.get("times") or 1))
+        path, times, after = (
+            str(wanted.get("path") or ".*"),
+            int(wanted.get("times") or 1),
+            int(wanted.get("after") or 0),
+        )
+        rule = Rule(re.compile(path), method, fault, times, after)
         with self._lock:
             self._rules.append(rule)
 
@@ -46,6 +52,9 @@ class Faults:
         with self._lock:
             for rule in self._rules:
                 if rule.method in {None, method} and rule.path.search(path):
+                    if rule.after:
+                        rule.after -= 1
+                        return None
                     rule.times -= 1
                     self._rules = [each for each in self._rules if each.times > 0]
                     return rule.fault

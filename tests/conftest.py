@@ -71,6 +71,7 @@ def books(request: pytest.FixtureRequest, django_db_setup: None, django_db_block
 def unlimited(settings: LazySettings) -> None:
     """Let a test ask as often as it likes; those of the limits themselves switch them on."""
     settings.RATE_LIMITED = False
+    settings.STRIPE_FETCHES_PER_SECOND = 0
 
 
 @pytest.fixture(scope="session")

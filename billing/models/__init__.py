@@ -15,7 +15,7 @@ from billing.models.subscription_change import SubscriptionChange
 from billing.models.subscription_item import SubscriptionItem
 from billing.models.subscription_order import SubscriptionOrder
 from billing.models.trial_use import TrialUse
-from billing.models.webhook import Lease, WebhookEvent
+from billing.models.webhook import Lease, Reading, WebhookEvent
 from billing.models.zone_check import ZoneCheck
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "PaymentMethod",
     "PaymentAttempt",
     "PolicyRule",
+    "Reading",
     "Refund",
     "RefundApproval",
     "StripeCustomer",

@@ -36,14 +36,21 @@ class WebhookEvent(Moving):
     body = EncryptedTextField(bound_to="stripe_id", blank=True, help_text="As Stripe sent it; empty once erased.")
     attempts = models.PositiveSmallIntegerField(default=0)
     last_error = models.TextField(blank=True)
+    filled = models.BooleanField(db_default=False, help_text="Found in Stripe's list: it was not delivered in time.")
     happened_at = models.DateTimeField(help_text="Stripe's time.")
     received_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField()
 
     class Meta:
         indexes = (
+            models.Index(fields=["id"], name="webhook_filled", condition=Q(filled=True)),
             models.Index(fields=["due_at"], name="webhook_due", condition=Q(status__in=["received", "retry"])),
             models.Index(fields=["looks_at"], name="webhook_waits", condition=Q(status__in=["received", "retry"])),
+            models.Index(
+                fields=["status_at"],
+                name="webhook_bodies",
+                condition=Q(status__in=["processed", "ignored"]) & ~Q(body=""),
+            ),
         )
 
     def __str__(self) -> str:
@@ -59,3 +66,13 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stripe_id} #{self.fence}"
+
+
+class Reading(models.Model):
+    """How far Stripe's own list of events was read: everything before `until` is stored."""
+
+    until = models.DateTimeField()
+    read_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"until {self.until}"

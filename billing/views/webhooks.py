@@ -10,7 +10,6 @@ from billing import tasks, webhooks
 from billing.serializers.webhooks import Received
 from config.api.parsing import BodyTooLarge
 from config.celery import bell
-from events import clock
 
 MAX_WEBHOOK_BYTES = 256 * 1024
 
@@ -27,7 +26,7 @@ class StripeWebhook(APIView):
         if int(raw.META.get("CONTENT_LENGTH") or 0) > MAX_WEBHOOK_BYTES:
             raise BodyTooLarge(MAX_WEBHOOK_BYTES)
         signature = raw.headers.get("Stripe-Signature", "")
-        event = webhooks.receive(raw.body, signature, at=clock.now())
-        if event and event.looks_at:
-            bell.ring(tasks.look, event.looks_at)
-        return Response({"received": True, "duplicate": event is None})
+        news = webhooks.receive(raw.body, signature)
+        if news and news.looks_at:
+            bell.gather(tasks.look_at_news)
+        return Response({"received": True, "duplicate": news is None})

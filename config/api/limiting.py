@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -31,6 +32,7 @@ from config.api.permissions import operation
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # It imports this module, by the settings.
 
+Counted = TypeVar("Counted")
 WINDOW_SECONDS = 60
 # A check must not wait for a Valkey that is away, and not ask it again with every request.
 VALKEY_SECONDS, AWAY_SECONDS = 0.25, 5.0
@@ -85,16 +87,21 @@ def refuse_beyond(request: Request) -> Throttled | None:
 
 
 def spend(policy: str, who: str) -> Spent:
-    """Take one from the quota of `who`, in Valkey or, while that is away, in this process."""
+    """Take one from the quota of `who`."""
+    return counted(lambda limiter: _spend(limiter, policy, who))
+
+
+def counted(count: Callable[[RateLimiter], Counted]) -> Counted:
+    """Count in Valkey or, while that is away, in this process."""
     global _away_until
     if time.monotonic() >= _away_until:
         try:
-            return _spend(_shared(settings.REDIS_URL), policy, who)
+            return count(_shared(settings.REDIS_URL))
         except StorageError:
             _away_until = time.monotonic() + AWAY_SECONDS
     # `cache` would make one storage for each thread that comes first, and the storage drops locks that are still held.
     with _counting_alone:
-        return _spend(_local(), policy, who)
+        return count(_local())
 
 
 def show(response: HttpResponse, request: HttpRequest) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection, transaction
 from django.test import Client
 
-from billing import leases, sync, webhooks
+from billing import gateway, leases, sync, webhooks
 from billing.errors import LeaseLost
-from billing.models import WebhookEvent
+from billing.models import Payment, Subscription, WebhookEvent
 from events import clock
 from tests.buyer import Buyer
 from tests.stripe_side import StripeSide
@@ -83,6 +85,31 @@ def test_a_changed_body_is_refused(books: None, stripe_side: StripeSide) -> None
     assert not WebhookEvent.objects.exists()
 
 
+def test_two_secrets_hold_while_one_takes_the_place_of_the_other(
+    books: None, stripe_side: StripeSide, settings: LazySettings
+) -> None:
+    """WH-02: no event is lost while Stripe changes over, and the old secret is worth nothing afterwards."""
+    old = stripe_side.secret
+    settings.STRIPE_WEBHOOK_SECRET, settings.STRIPE_WEBHOOK_SECRET_PREVIOUS = "whsec_new", old
+
+    by_old = stripe_side.send(body(id="evt_old"), signature=stripe_side.sign(body(id="evt_old"), secret=old))
+    by_new = stripe_side.send(body(id="evt_new"), signature=stripe_side.sign(body(id="evt_new"), secret="whsec_new"))
+    by_other = stripe_side.send(body(id="evt_other"), signature=stripe_side.sign(body(id="evt_other"), secret="x"))
+    settings.STRIPE_WEBHOOK_SECRET_PREVIOUS = ""
+    afterwards = stripe_side.send(body(id="evt_late"), signature=stripe_side.sign(body(id="evt_late"), secret=old))
+
+    answers = [by_old.status_code, by_new.status_code, by_other.status_code, afterwards.status_code]
+    assert answers == [200, 200, 400, 400]
+    assert set(WebhookEvent.objects.values_list("stripe_id", flat=True)) == {"evt_old", "evt_new"}
+
+
+def test_without_any_secret_nothing_is_believed(books: None, stripe_side: StripeSide, settings: LazySettings) -> None:
+    """Not even what is signed with an empty one."""
+    settings.STRIPE_WEBHOOK_SECRET = ""
+
+    assert stripe_side.send(body(), signature=stripe_side.sign(body(), secret=" ")).status_code == 400
+
+
 def test_another_secret_is_refused(books: None, stripe_side: StripeSide) -> None:
     """WH-07: the wrong secret."""
     answer = stripe_side.send(body(), signature=stripe_side.sign(body(), secret="whsec_other"))
@@ -144,25 +171,100 @@ def test_eight_deliveries_at_once_store_one_event(books: None, stripe_side: Stri
     assert WebhookEvent.objects.count() == 1
 
 
+TYPES = [
+    ("payment_intent.succeeded", {"id": "pi_1"}, "pi_1"),
+    ("payment_intent.payment_failed", {"id": "pi_1"}, "pi_1"),
+    ("customer.subscription.created", {"id": "sub_1"}, "sub_1"),
+    ("customer.subscription.updated", {"id": "sub_1"}, "sub_1"),
+    ("customer.subscription.deleted", {"id": "sub_1"}, "sub_1"),
+    ("customer.subscription.paused", {"id": "sub_1"}, "sub_1"),
+    ("customer.subscription.resumed", {"id": "sub_1"}, "sub_1"),
+    ("customer.subscription.trial_will_end", {"id": "sub_1"}, "sub_1"),
+    ("subscription_schedule.updated", {"id": "sub_sched_1", "subscription": "sub_1"}, "sub_1"),
+    ("invoice.paid", {"id": "in_1"}, "in_1"),
+    ("invoice.payment_failed", {"id": "in_1"}, "in_1"),
+    ("invoice.payment_action_required", {"id": "in_1"}, "in_1"),
+    ("invoice.upcoming", {"parent": {"subscription_details": {"subscription": "sub_1"}}}, "sub_1"),
+    ("invoice_payment.paid", {"id": "inpay_1", "invoice": "in_1"}, "in_1"),
+    ("charge.succeeded", {"id": "ch_1", "payment_intent": "pi_1"}, "pi_1"),
+    ("charge.refunded", {"id": "ch_1", "payment_intent": "pi_1"}, "pi_1"),
+    ("charge.refund.updated", {"id": "re_1", "payment_intent": "pi_1"}, "pi_1"),
+    ("charge.refunded", {"id": "ch_1", "payment_intent": {"id": "pi_1"}}, "pi_1"),
+    ("refund.created", {"id": "re_1", "payment_intent": "pi_1"}, "pi_1"),
+    ("refund.updated", {"id": "re_1", "payment_intent": "pi_1"}, "pi_1"),
+    ("refund.failed", {"id": "re_1", "payment_intent": "pi_1"}, "pi_1"),
+    ("checkout.session.completed", {"id": "cs_1"}, "cs_1"),
+    ("checkout.session.expired", {"id": "cs_1"}, "cs_1"),
+    ("checkout.session.async_payment_succeeded", {"id": "cs_1"}, "cs_1"),
+    ("charge.succeeded", {"id": "ch_1", "payment_intent": None}, ""),
+    ("customer.discount.created", {"id": "di_1"}, ""),
+    ("product.updated", {"id": "prod_1"}, ""),
+    ("payment_intent.succeeded", {"id": ["pi_1"]}, ""),
+    ("invoice.upcoming", {"parent": "in_1"}, ""),
+]
+
+
+@pytest.mark.parametrize(("type", "stripe_object", "looked_at"), TYPES)
+def test_every_type_names_what_is_looked_at_again(type: str, stripe_object: dict[str, Any], looked_at: str) -> None:
+    """WH-03, WH-05; of no use to us: nothing."""
+    assert webhooks.looks_at(type, stripe_object) == looked_at
+
+
 @pytest.mark.parametrize(
-    ("type", "field", "looked_at"),
+    ("type", "stripe_id"),
     [
-        ("payment_intent.succeeded", "id", "pi_1"),
-        ("payment_intent.payment_failed", "id", "pi_1"),
-        ("customer.subscription.created", "id", "sub_1"),
-        ("customer.subscription.updated", "id", "sub_1"),
-        ("customer.subscription.deleted", "id", "sub_1"),
-        ("invoice.paid", "id", "in_1"),
-        ("invoice.payment_failed", "id", "in_1"),
-        ("charge.refunded", "payment_intent", "pi_1"),
-        ("refund.updated", "payment_intent", "pi_1"),
-        ("checkout.session.completed", "id", "cs_1"),
-        ("checkout.session.expired", "id", "cs_1"),
+        ("customer.updated", "cus_1"),
+        ("payment_method.attached", "pm_1"),
+        ("setup_intent.succeeded", "seti_1"),
+        ("charge.dispute.created", "du_1"),
     ],
 )
-def test_every_type_names_what_is_looked_at_again(type: str, field: str, looked_at: str) -> None:
-    """WH-03, WH-05."""
-    assert webhooks.looks_at(type, {field: looked_at}) == looked_at
+def test_what_can_be_fetched_is_looked_at_and_what_cannot_is_not(type: str, stripe_id: str) -> None:
+    """The table may name more than the gateway fetches: then it falls to the next field, or to nothing."""
+    also = "pi_1" if type.startswith("charge.dispute.") else ""
+
+    found = webhooks.looks_at(type, {"id": stripe_id, "payment_intent": "pi_1"})
+
+    assert found == (stripe_id if gateway.fetches(stripe_id) else also)
+
+
+def test_one_look_at_a_subscription_serves_the_events_of_its_invoice_and_payment(buyer: Buyer) -> None:
+    """Ten events of each of ten subscriptions, mixed: at most two fetches for each."""
+    buyers = [Buyer(buyer.stripe, f"user-{number}") for number in range(10)]
+    for each in buyers:
+        each.subscribe()
+    subscriptions = [Subscription.objects.get(customer__user_id=each.user_id) for each in buyers]
+    for subscription in subscriptions:
+        invoice = buyer.stripe.get(f"subscriptions/{subscription.stripe_id}")["latest_invoice"]
+        intent = Payment.objects.get(subscription=subscription).stripe_id
+        crowd = [(subscription.stripe_id, "customer.subscription.updated", 4), (invoice, "invoice.updated", 3)]
+        for stripe_id, type, times in [*crowd, (intent, "payment_intent.processing", 3)]:
+            for _ in range(times):
+                buyer.stripe.control("events", object=stripe_id, type=type)
+    events = buyer.stripe.deliver(shuffled=1, work=False)
+    before = fetches(buyer.stripe)
+
+    sync.drain()
+
+    assert len(events) == 100
+    assert not WebhookEvent.objects.filter(status__in=WebhookEvent.WAITING).exists()
+    assert fetches(buyer.stripe) - before <= 20
+
+
+def fetches(stripe: StripeSide) -> int:
+    log = stripe.http.get("/_sandbox/requests").json()["data"]
+    return sum(one["method"] == "GET" for one in log)
+
+
+def test_an_event_that_comes_while_its_object_is_fetched_is_looked_at_anew(buyer: Buyer) -> None:
+    """The twin of coalescing: what came after the look began is not served by it."""
+    checkout = buyer.order()
+    buyer.stripe.pay(str(checkout.stripe_id))
+    before = clock.now()
+    buyer.stripe.deliver(work=False)
+
+    assert not webhooks.waiting(str(checkout.stripe_id), at=before)
+    assert webhooks.waiting(str(checkout.stripe_id), at=clock.now())
 
 
 def test_one_look_serves_many_events(buyer: Buyer) -> None:

@@ -27,6 +27,8 @@ def found(**asked: Any) -> set[str]:
         ("STRIPE_WEBHOOK_SECRET", "", "farebox.E006"),
         ("METRICS_TOKEN", "short", "farebox.E021"),
         ("ENCRYPTION_KEY", "short", "farebox.E022"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_a,whsec_b", "farebox.E013"),
+        ("STRIPE_WEBHOOK_SECRET_PREVIOUS", "'whsec_a'", "farebox.E013"),
         ("HISTORY_SIGNING_KEY", "short", "farebox.E020"),
         ("HISTORY_PUBLIC_KEYS", ["ab" * 31], "farebox.E020"),
     ],

@@ -71,3 +71,14 @@ def test_an_unknown_fault_is_refused(sandbox: Sandbox) -> None:
 
     assert answer.status_code == 400
     assert "Invalid fault" in answer.json()["error"]["message"]
+
+
+def test_a_failure_may_come_after_some_that_pass(sandbox: Sandbox) -> None:
+    sandbox.control("faults", path="^/v1/customers$", method="POST", fault="429", after=2)
+
+    for _ in range(2):
+        sandbox.client.v1.customers.create({})
+    with pytest.raises(stripe.RateLimitError):
+        sandbox.client.v1.customers.create({})
+
+    assert len(sandbox.client.v1.customers.list().data) == 2

@@ -10,10 +10,12 @@ from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
-from billing import sync
+from billing import gaps, sync
 from events import mail
+
+FILL_SECONDS = 300.0
 
 log = structlog.get_logger("farebox.sweeper")
 # The worker sends; this is for the day on which there is none.
@@ -31,6 +33,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep until told to stop. Postgres away for a while is waited for."""
         stop = threading.Event()
+        if not options["once"]:
+            # Beside the sweeping: after a long silence the list is long, and the sweeper may be all that works.
+            threading.Thread(target=_fill, args=(stop,), name="gaps", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         while not stop.is_set():
@@ -45,3 +50,14 @@ class Command(BaseCommand):
             if options["once"]:
                 return
             stop.wait(options["every"])
+
+
+def _fill(stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            gaps.try_fill()
+        except Exception:
+            log.exception("gaps not filled")
+        finally:
+            connection.close()
+        stop.wait(FILL_SECONDS)

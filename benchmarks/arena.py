@@ -1,0 +1,101 @@
+"""Servers of one's own for a measurement: Postgres, Valkey, and what is measured; on loopback, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+from local import ports, postgres, valkey
+from local.home import Home
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--blocking-threads", "8", "--log-level", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """The running servers, as environment for the processes that are measured."""
+
+    environment: dict[str, str]
+    logs: Path
+
+    def run(self, *words: str) -> None:
+        """Run one of our commands to its end."""
+        subprocess.run([sys.executable, *words], cwd=ROOT, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+
+    @contextlib.contextmanager
+    def running(self, name: str, *words: str, stop: int = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a process while the block runs; its words go to a file."""
+        with (self.logs / f"{name}.log").open("ab") as log:
+            started = subprocess.Popen(
+                [sys.executable, *words], cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
+            )
+            try:
+                yield started
+            finally:
+                started.send_signal(stop)
+                started.wait(30)
+
+    def apart(self) -> Arena:
+        """Return the same arena with a broker of its own: nobody takes another's tasks."""
+        broker = self.environment["REDIS_URL"].rpartition("/")[0] + "/1"
+        return Arena({**self.environment, "REDIS_URL": broker}, self.logs)
+
+    @contextlib.contextmanager
+    def serving(self, name: str, application: str) -> Iterator[str]:
+        """Serve a WSGI application with granian, and give its address."""
+        port = ports.free()
+        listen = ["--host", ports.LOOPBACK, "--port", str(port)]
+        with self.running(name, "-m", "granian", *SERVER, *listen, application) as process:
+            _await(port, process)
+            yield f"http://{ports.LOOPBACK}:{port}"
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Arena]:
+    """Start Postgres and Valkey in a new folder, with our tables; end both and remove the folder."""
+    with tempfile.TemporaryDirectory(prefix="farebox-benchmark-") as folder:
+        home = Home(Path(folder))
+        home.make()
+        try:
+            arena = Arena(_environment(home), home.logs)
+            arena.run("-m", "local.preparation", "--embedded")
+            yield arena
+        finally:
+            postgres.stop(home)
+            valkey.stop(home)
+
+
+def _environment(home: Home) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": postgres.start(home),
+        "REDIS_URL": valkey.start(home),
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "JWT_SECRET": secrets.token_urlsafe(48),
+        "ENCRYPTION_KEY": secrets.token_hex(16),
+        "STRIPE_SECRET_KEY": f"sk_test_{secrets.token_hex(16)}",
+        "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(24)}",
+        "ENVIRONMENT": "benchmark",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 60
+    while not ports.answers(port):
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError("The server did not start.")
+        time.sleep(0.05)
+    with contextlib.suppress(OSError):
+        urlopen(f"http://{ports.LOOPBACK}:{port}/", timeout=10).read()

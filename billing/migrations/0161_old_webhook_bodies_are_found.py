@@ -1,0 +1,12 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("billing", "0160_gaps_in_what_stripe_told")]
+
+    operations = [
+        migrations.AddIndex(
+            model_name='webhookevent',
+            index=models.Index(condition=models.Q(('status__in', ['processed', 'ignored']), models.Q(('body', ''), _negated=True)), fields=['status_at'], name='webhook_bodies'),
+        ),
+    ]
