@@ -75,7 +75,7 @@ def live_money_is_not_debugged(**_options: Any) -> list[CheckMessage]:
 def nothing_is_told_to_fail(**_options: Any) -> list[CheckMessage]:
     """Keep the points at which tests stop a process out of production."""
     if stops.plan and settings.ENVIRONMENT == "production":
-        return [Error("FAREBOX_FAULTS stops processes on purpose: not in production.", id="farebox.E021")]
+        return [Error("FAREBOX_FAULTS stops processes on purpose: not in production.", id="farebox.E023")]
     return []
 
 

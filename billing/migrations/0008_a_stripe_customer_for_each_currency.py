@@ -6,7 +6,7 @@ import events.ids
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0110_customers_that_are_asked_for")]
+    dependencies = [("billing", "0007_customers_that_are_asked_for")]
 
     operations = [
         migrations.CreateModel(

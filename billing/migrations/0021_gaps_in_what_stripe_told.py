@@ -5,9 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('billing', '0006_refunds_over_the_cap'),
-    ]
+    dependencies = [("billing", "0020_zone_checks")]
 
     operations = [
         migrations.CreateModel(

@@ -20,9 +20,7 @@ INVOICE = {
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('billing', '0006_refunds_over_the_cap'),
-    ]
+    dependencies = [("billing", "0014_orders_and_changes_follow_their_tables")]
 
     operations = [
         migrations.CreateModel(

@@ -23,9 +23,7 @@ DISPUTE = {
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('billing', '0006_refunds_over_the_cap'),
-    ]
+    dependencies = [("billing", "0016_notices_told_once")]
 
     operations = [
         migrations.CreateModel(

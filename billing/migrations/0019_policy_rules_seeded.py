@@ -29,6 +29,6 @@ def seed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0151_policy_rules")]
+    dependencies = [("billing", "0018_policy_rules")]
 
     operations = [migrations.RunPython(seed, migrations.RunPython.noop)]

@@ -15,6 +15,6 @@ CHANGE = {
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0130_subscriptions_ordered_and_changed")]
+    dependencies = [("billing", "0013_subscriptions_ordered_and_changed")]
 
     operations = [guard("billing_subscriptionorder", ORDER), guard("billing_subscriptionchange", CHANGE)]

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0160_gaps_in_what_stripe_told")]
+    dependencies = [("billing", "0021_gaps_in_what_stripe_told")]
 
     operations = [
         migrations.AddIndex(

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0161_old_webhook_bodies_are_found")]
+    dependencies = [("billing", "0022_old_webhook_bodies_are_found")]
 
     operations = [
         migrations.AddIndex(

@@ -12,10 +12,7 @@ ZONE_CHECK = {"flagged": {"accepted", "refused"}, "accepted": set(), "refused": 
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('billing', '0152_policy_rules_seeded'),
-        ('pricing', '0007_zone_imports_once_per_key'),
-    ]
+    dependencies = [("pricing", "0007_zone_imports_once_per_key"), ("billing", "0019_policy_rules_seeded")]
 
     operations = [
         migrations.CreateModel(

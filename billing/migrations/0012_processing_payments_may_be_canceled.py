@@ -13,6 +13,6 @@ PAYMENT = {
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0120_payments_that_are_asked_for")]
+    dependencies = [("billing", "0011_payments_that_are_asked_for")]
 
     operations = [guard("billing_payment", PAYMENT)]

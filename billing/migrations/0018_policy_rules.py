@@ -6,9 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('billing', '0150_disputes'),
-    ]
+    dependencies = [("billing", "0017_disputes")]
 
     operations = [
         migrations.CreateModel(

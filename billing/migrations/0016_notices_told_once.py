@@ -8,9 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('billing', '0140_invoices_and_their_lines'),
-    ]
+    dependencies = [("billing", "0015_invoices_and_their_lines")]
 
     operations = [
         migrations.CreateModel(

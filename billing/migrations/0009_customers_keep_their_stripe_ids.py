@@ -10,6 +10,6 @@ def copy(apps, _editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0111_a_stripe_customer_for_each_currency")]
+    dependencies = [("billing", "0008_a_stripe_customer_for_each_currency")]
 
     operations = [migrations.RunPython(copy, migrations.RunPython.noop)]

@@ -12,9 +12,7 @@ MAIL = {"queued": {"sent", "failed"}, "sent": set(), "failed": set()}
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('events', '0005_seals_and_salts'),
-    ]
+    dependencies = [("events", "0005_seals_and_salts")]
 
     operations = [
         migrations.CreateModel(

@@ -8,10 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('billing', '0006_refunds_over_the_cap'),
-        ('pricing', '0007_zone_imports_once_per_key'),
-    ]
+    dependencies = [("pricing", "0007_zone_imports_once_per_key"), ("billing", "0012_processing_payments_may_be_canceled")]
 
     operations = [
         migrations.AddField(

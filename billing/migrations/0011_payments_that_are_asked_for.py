@@ -7,10 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [
-        ('billing', '0006_refunds_over_the_cap'),
-        ('pricing', '0007_zone_imports_once_per_key'),
-    ]
+    dependencies = [("pricing", "0007_zone_imports_once_per_key"), ("billing", "0010_payment_methods")]
 
     operations = [
         migrations.CreateModel(

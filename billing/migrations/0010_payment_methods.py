@@ -7,7 +7,7 @@ import vault.fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0112_customers_keep_their_stripe_ids")]
+    dependencies = [("billing", "0009_customers_keep_their_stripe_ids")]
 
     operations = [
         migrations.CreateModel(
