@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from billing import changes, customers, gateway, idempotency, sync, targets
+from billing import changes, customers, gateway, idempotency, retries, sync, targets
 from billing.at_stripe import subscriptions as at_stripe
 from billing.errors import StripeRefused
 from billing.idempotency import BUSY_FOR, Asking
@@ -129,7 +129,11 @@ def send(change: SubscriptionChange, *, held: bool = False) -> SubscriptionChang
         idempotency.take(change, at=clock.now())
     stripe_id = change.subscription.stripe_id
     try:
-        at_stripe.change(stripe_id, change.params, id=change.pk, attempt=change.attempt)
+        retries.made(
+            change,
+            lambda: at_stripe.change(stripe_id, change.params, id=change.pk, attempt=change.attempt),
+            lambda: _seen(change),
+        )
     except StripeRefused as refusal:
         _fail(change, str(refusal))
         raise
@@ -247,6 +251,13 @@ def _ask(change: SubscriptionChange) -> bool:
     changes.move(change, Status.ASKED)
     SubscriptionChange.objects.filter(pk=change.pk).update(busy_until=clock.now() + BUSY_FOR)
     return True
+
+
+def _seen(change: SubscriptionChange) -> dict[str, Any] | None:
+    """Look, and return something when the change was made or can be made no more."""
+    sync.see(change.subscription.stripe_id)
+    change.refresh_from_db()
+    return None if change.status == Status.ASKED else change.params
 
 
 @whole

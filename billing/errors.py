@@ -12,12 +12,16 @@ class BillingError(Exception):
 
 
 class StripeUnknown(BillingError):
-    """Stripe gave no answer that can be believed: it may have done the work, or not."""
+    """Stripe gave no answer that can be believed: it may have done the work, or not.
+
+    `kept`: Stripe gives this answer to every request with this key, whose first one is over.
+    """
 
     code = "stripe_unknown"
     retry_after = 5
 
-    def __init__(self, reason: str):
+    def __init__(self, reason: str, *, kept: bool = False):
+        self.kept = kept
         super().__init__(f"Stripe has not answered yet ({reason}). Ask again with the same Idempotency-Key.")
 
 

@@ -23,6 +23,7 @@ from vault import stops
 Object = dict[str, Any]
 Answer = TypeVar("Answer")
 SIGNATURE_TOLERANCE_SECONDS = 300
+BAD_REQUEST = 400
 # https://docs.stripe.com/error-low-level: anything but a refused card, a refused request and these says nothing about
 # what was done.
 KEY_REFUSED = (stripe.AuthenticationError, stripe.PermissionError)
@@ -69,10 +70,10 @@ def price_by_lookup_key(lookup_key: str) -> Object | None:
     return next(iter(found["data"]), None)
 
 
-def create_price(params: Any, *, lookup_key: str) -> Object:
+def create_price(params: Any, *, lookup_key: str, attempt: int) -> Object:
     """Make a price, and its product with it."""
     sent: Any = {**params, "lookup_key": lookup_key}
-    return post(lambda options: client().v1.prices.create(sent, options), key("price", lookup_key, "create"))
+    return post(lambda options: client().v1.prices.create(sent, options), key("price", lookup_key, "create", attempt))
 
 
 def open_checkout(params: Any, *, id: UUID, attempt: int) -> Object:
@@ -216,8 +217,14 @@ def ask(call: Callable[[], Any]) -> Object:
     except stripe.InvalidRequestError as refusal:
         raise StripeRefused(refusal.user_message or str(refusal), stripe_code=refusal.code or "") from refusal
     except stripe.StripeError as reason:
-        raise StripeUnknown(type(reason).__name__) from reason
+        raise StripeUnknown(type(reason).__name__, kept=_is_kept(reason)) from reason
     return answer
+
+
+def _is_kept(reason: stripe.StripeError) -> bool:
+    """Say whether the key stands for an earlier request that is over: with this answer, or with other parameters."""
+    replayed = (reason.headers or {}).get("idempotent-replayed") == "true"
+    return replayed or (isinstance(reason, stripe.IdempotencyError) and reason.http_status == BAD_REQUEST)
 
 
 def _flaw(body: bytes, signature: str, secret: str) -> str:

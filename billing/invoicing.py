@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError
 
-from billing import customers, gateway, idempotency, invoices, stripe_customers
+from billing import customers, gateway, idempotency, invoices, retries, stripe_customers
 from billing.at_stripe import invoices as at_stripe
 from billing.errors import InvoiceNotOpen, NothingToInvoice, StripeRefused
 from billing.idempotency import BUSY_FOR, Asking
@@ -126,9 +126,14 @@ def settle_unknown(invoice: Invoice, *, at: datetime) -> None:
 
 
 def _finish(invoice: Invoice) -> None:
-    names: Any = {"id": invoice.pk, "attempt": invoice.attempt}
     if not invoice.stripe_id:
-        _keep(invoice, at_stripe.draft(invoice.asked["params"], **names)["id"])
+        params, payer = invoice.asked["params"], invoice.asked["params"]["customer"]
+        made = retries.made(
+            invoice,
+            lambda: at_stripe.draft(params, id=invoice.pk, attempt=invoice.attempt),
+            lambda: at_stripe.with_our_id(payer, invoice.pk),
+        )
+        _keep(invoice, made["id"])
     stripe_id = str(invoice.stripe_id)
     at = clock.now()
     found = gateway.fetch(stripe_id)
@@ -137,11 +142,29 @@ def _finish(invoice: Invoice) -> None:
         return
     if found["status"] == Status.DRAFT:
         if not found["lines"]["data"]:
-            at_stripe.add_items(stripe_id, invoice.asked["items"], **names)
+            _fill(invoice)
         at = clock.now()
-        found = at_stripe.finalize(stripe_id, **names)
+        found = retries.made(
+            invoice,
+            lambda: at_stripe.finalize(stripe_id, id=invoice.pk, attempt=invoice.attempt),
+            lambda: _there(invoice, lambda found: found["status"] != Status.DRAFT),
+        )
     # Not by a look: one that began before may hold the lease, and would show the state before.
     whole(invoices.settle)(at_stripe.with_all_lines(found), looked_at=at)
+
+
+def _fill(invoice: Invoice) -> None:
+    stripe_id, items = str(invoice.stripe_id), invoice.asked["items"]
+    retries.made(
+        invoice,
+        lambda: at_stripe.add_items(stripe_id, items, id=invoice.pk, attempt=invoice.attempt),
+        lambda: _there(invoice, lambda found: bool(found["lines"]["data"])),
+    )
+
+
+def _there(invoice: Invoice, is_so: Callable[[Object], bool]) -> Object | None:
+    found = gateway.fetch(str(invoice.stripe_id))
+    return found if found and is_so(found) else None
 
 
 def _asked(wanted: Wanted) -> Object:

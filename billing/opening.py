@@ -8,10 +8,10 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from billing import checkouts, customers, gateway, idempotency, orders, prices, stripe_customers
+from billing import checkouts, customers, gateway, idempotency, orders, prices, retries, stripe_customers
 from billing.errors import StripeRefused
 from billing.idempotency import Asking
-from billing.models import Checkout, Customer
+from billing.models import Checkout, Customer, Subscription, SubscriptionOrder
 from billing.orders import Order
 from billing.transactions import whole
 from events import clock
@@ -53,7 +53,7 @@ def send(checkout: Checkout, *, held: bool = False) -> Checkout:
     try:
         if not checkout.stripe_id:
             _close_others(checkout)
-            _keep(checkout, gateway.open_checkout(_params(checkout), id=checkout.pk, attempt=checkout.attempt))
+            _keep(checkout, _opened(checkout))
     except StripeRefused:
         _close(checkout)
         raise
@@ -73,13 +73,25 @@ def settle_unknown(checkout: Checkout, *, at: datetime) -> None:
     if at < checkout.expires_at - timedelta(minutes=30):
         send(checkout)
         return
-    buyers = stripe_customers.stripe_ids(checkout.customer)
-    sessions = chain.from_iterable(gateway.checkouts_of(buyer) for buyer in buyers)
-    session = next((one for one in sessions if one["client_reference_id"] == str(checkout.pk)), None)
-    if session:
+    if session := _found(checkout):
         _keep(checkout, session)
     elif at >= checkout.expires_at:
         _close(checkout)
+
+
+def _opened(checkout: Checkout) -> dict[str, Any]:
+    params = _params(checkout)
+    return retries.made(
+        checkout,
+        lambda: gateway.open_checkout(params, id=checkout.pk, attempt=checkout.attempt),
+        lambda: _found(checkout),
+    )
+
+
+def _found(checkout: Checkout) -> dict[str, Any] | None:
+    buyers = stripe_customers.stripe_ids(checkout.customer)
+    sessions = chain.from_iterable(gateway.checkouts_of(buyer) for buyer in buyers)
+    return next((one for one in sessions if one["client_reference_id"] == str(checkout.pk)), None)
 
 
 def _resumed(checkout: Checkout) -> Checkout:
@@ -102,11 +114,7 @@ def close_pages(customer: Customer, product_line: str, *, before: datetime) -> N
         created_at__lt=before,
     )
     for other in others.filter(stripe_id__isnull=False):
-        try:
-            gateway.expire_checkout(str(other.stripe_id))
-        except StripeRefused:
-            continue  # It was paid or has expired by now; its own event says which.
-        _close(other)
+        _close_page(other)
 
 
 def _params(checkout: Checkout) -> dict[str, Any]:
@@ -141,6 +149,31 @@ def _params(checkout: Checkout) -> dict[str, Any]:
 def _keep(checkout: Checkout, session: dict[str, Any]) -> None:
     Checkout.objects.filter(pk=checkout.pk).update(stripe_id=session["id"], url=session["url"] or "")
     checkout.refresh_from_db()
+    if checkout.mode == Checkout.Mode.SUBSCRIPTION and _is_overtaken(checkout):
+        # Whoever came later could not close this page: it had no name yet.
+        _close_page(checkout)
+        checkout.refresh_from_db()
+
+
+def _is_overtaken(checkout: Checkout) -> bool:
+    """Say whether the buyer has turned to another page of the product line, or has what it sells."""
+    customer, line = checkout.customer, checkout.product_line
+    later = customer.checkouts.filter(product_line=line, mode=checkout.mode, created_at__gt=checkout.created_at)
+    return (
+        later.exclude(status=Checkout.Status.EXPIRED).exists()
+        or customer.subscription_orders.filter(product_line=line, status=SubscriptionOrder.Status.OPEN).exists()
+        or customer.subscriptions.filter(product_line=line, status__in=Subscription.LIVE)
+        .exclude(checkout=checkout)
+        .exists()
+    )
+
+
+def _close_page(checkout: Checkout) -> None:
+    try:
+        gateway.expire_checkout(str(checkout.stripe_id))
+    except StripeRefused:
+        return  # It was paid or has expired by now; its own event says which.
+    _close(checkout)
 
 
 @whole

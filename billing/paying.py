@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from billing import customers, dues, idempotency, payments, sync
+from billing import customers, dues, gateway, idempotency, payments, retries, stripe_customers, sync
 from billing.at_stripe import payments as intents
 from billing.dues import Due
 from billing.errors import OrderTaken, StripeRefused
@@ -22,6 +22,7 @@ from pricing import plans
 
 # Stripe forgets an idempotency key after 24 h: later a second POST would be a second intent.
 RESEND_FOR = timedelta(hours=23)
+Object = dict[str, Any]
 Status = Payment.Status
 # What a browser may still pay.
 PAYABLE = (Status.PENDING, Status.REQUIRES_ACTION, Status.FAILED)
@@ -69,7 +70,7 @@ def send(payment: Payment, *, held: bool = False) -> Payment:
         payment.refresh_from_db()
     try:
         if not payment.stripe_id:
-            _keep(payment, intents.create(_params(payment), id=payment.pk, attempt=payment.attempt)["id"])
+            _keep(payment, _made(payment)["id"])
         if payment.confirms and payment.status == Status.PENDING:
             _confirm(payment)
     except StripeRefused as refusal:
@@ -97,10 +98,7 @@ def settle_unknown(payment: Payment, *, at: datetime) -> None:
     if payment.stripe_id or at - payment.created_at < RESEND_FOR:
         send(payment)
         return
-    stripe_customer = payment.customer.stripe_id
-    known = intents.of_customer(stripe_customer) if stripe_customer else iter(())
-    made = next((one for one in known if our_id(one, "payment_id") == payment.pk), None)
-    if made:
+    if made := _found(payment):
         _keep(payment, made["id"])
         sync.try_look(made["id"])
     else:
@@ -167,9 +165,34 @@ def _params(payment: Payment) -> dict[str, Any]:
     return params
 
 
+def _made(payment: Payment) -> Object:
+    params = _params(payment)
+    return retries.made(
+        payment,
+        lambda: intents.create(params, id=payment.pk, attempt=payment.attempt),
+        lambda: _found(payment),
+    )
+
+
+def _found(payment: Payment) -> Object | None:
+    payers = stripe_customers.stripe_ids(payment.customer)
+    known = (one for payer in payers for one in intents.of_customer(payer))
+    return next((one for one in known if our_id(one, "payment_id") == payment.pk), None)
+
+
+def _tried(payment: Payment) -> Object | None:
+    """Return the intent when its confirmation has been tried: it waits for one no more."""
+    found = gateway.fetch(str(payment.stripe_id))
+    return None if found and found["status"] == "requires_confirmation" else found
+
+
 def _confirm(payment: Payment) -> None:
     try:
-        intents.confirm(str(payment.stripe_id), id=payment.pk, attempt=payment.attempt)
+        retries.made(
+            payment,
+            lambda: intents.confirm(str(payment.stripe_id), id=payment.pk, attempt=payment.attempt),
+            lambda: _tried(payment),
+        )
     except StripeRefused:
         sync.look(str(payment.stripe_id))
         payment.refresh_from_db()

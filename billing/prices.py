@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from billing import gateway
+from billing.errors import StripeUnknown
 from billing.models import StripePrice
 from pricing.models import PlanVersion, Quote
 
+# Each is a key of its own at Stripe, sent when an error is kept under the one before.
+ATTEMPTS = 5
 INTERVAL = {PlanVersion.Cycle.MONTHLY: "month", PlanVersion.Cycle.YEARLY: "year"}
 
 
@@ -21,7 +24,7 @@ def at_stripe(quote: Quote) -> str:
     known = StripePrice.objects.filter(lookup_key=lookup_key).first()
     if known:
         return known.stripe_id
-    price = gateway.price_by_lookup_key(lookup_key) or gateway.create_price(_params(quote), lookup_key=lookup_key)
+    price = gateway.price_by_lookup_key(lookup_key) or _made(_params(quote), lookup_key)
     kept, _ = StripePrice.objects.get_or_create(
         lookup_key=lookup_key,
         defaults={
@@ -49,6 +52,19 @@ def lookup_key_of(quote: Quote) -> str:
     version = quote.version
     interval = INTERVAL.get(PlanVersion.Cycle(version.billing_cycle), "once")
     return f"plan:{version.plan_id}:v{version.number}:{interval}:{quote.currency}:{quote.amount_minor}"
+
+
+def _made(params: dict[str, Any], lookup_key: str) -> dict[str, Any]:
+    """Make a price. Everybody tries the same keys in the same order, and Stripe gives a lookup key to one price."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return gateway.create_price(params, lookup_key=lookup_key, attempt=attempt)
+        except StripeUnknown as reason:
+            if not reason.kept:
+                raise
+        if price := gateway.price_by_lookup_key(lookup_key):
+            return price
+    return gateway.create_price(params, lookup_key=lookup_key, attempt=ATTEMPTS)
 
 
 def _params(quote: Quote) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import Sum
 
-from billing import customers, findings, gateway, idempotency
+from billing import customers, findings, gateway, idempotency, retries
 from billing.at_stripe import refunds as given_back
 from billing.errors import NotRefundable, RefundOverCap, RefundTooLarge, StripeRefused
 from billing.idempotency import BUSY_FOR, Asking
@@ -54,14 +54,7 @@ def send(refund: Refund, *, held: bool = False) -> Refund:
         refund.refresh_from_db()
     try:
         if not refund.stripe_id:
-            made = gateway.create_refund(
-                intent=str(refund.payment.stripe_id),
-                amount_minor=refund.amount_minor,
-                reason=refund.reason,
-                id=refund.pk,
-                attempt=refund.attempt,
-            )
-            _keep(refund, made["id"])
+            _keep(refund, retries.made(refund, lambda: _ask(refund), lambda: _found(refund))["id"])
     except StripeRefused as refusal:
         _give_up(refund, str(refusal))
         raise
@@ -81,9 +74,7 @@ def settle_unknown(refund: Refund, *, at: datetime) -> None:
     if at - refund.created_at < RESEND_FOR:
         send(refund)
         return
-    known = given_back.of_intent(str(refund.payment.stripe_id))
-    made = next((one for one in known if gateway.our_id(one, "refund_id") == refund.pk), None)
-    if made:
+    if made := _found(refund):
         _keep(refund, made["id"])
     else:
         _give_up(refund, "Stripe has no such refund.")
@@ -151,6 +142,21 @@ def _resumed(refund: Refund) -> Refund:
     return refund
 
 
+def _ask(refund: Refund) -> Object:
+    return gateway.create_refund(
+        intent=str(refund.payment.stripe_id),
+        amount_minor=refund.amount_minor,
+        reason=refund.reason,
+        id=refund.pk,
+        attempt=refund.attempt,
+    )
+
+
+def _found(refund: Refund) -> Object | None:
+    known = given_back.of_intent(str(refund.payment.stripe_id))
+    return next((one for one in known if gateway.our_id(one, "refund_id") == refund.pk), None)
+
+
 def _keep(refund: Refund, stripe_id: str) -> None:
     Refund.objects.filter(pk=refund.pk, stripe_id=None).update(stripe_id=stripe_id)
     refund.refresh_from_db()
@@ -170,7 +176,9 @@ def _give_up(refund: Refund, why: str) -> None:
 def _of(payment: Payment, found: Object) -> Refund | None:
     rows = payment.refunds.select_for_update()
     ours = gateway.our_id(found, "refund_id")
-    return rows.filter(stripe_id=found["id"]).first() or (rows.filter(pk=ours).first() if ours else None)
+    # One row stands for one refund, and one given up for none: another that names it, made by whomever, is learned.
+    unnamed = rows.filter(pk=ours, stripe_id=None, status=Status.REQUESTED).first() if ours else None
+    return rows.filter(stripe_id=found["id"]).first() or unnamed
 
 
 def _learned(payment: Payment, found: Object, *, at: datetime) -> Refund:

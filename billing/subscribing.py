@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from billing import customers, gateway, idempotency, opening, prices, stripe_customers, sync, trials, wishes
+from billing import customers, gateway, idempotency, opening, prices, retries, stripe_customers, sync, trials, wishes
 from billing.at_stripe import payment_methods as cards
 from billing.at_stripe import subscriptions as at_stripe
 from billing.errors import AlreadySubscribed, StripeRefused, StripeUnknown
@@ -101,10 +101,7 @@ def settle_unknown(order: SubscriptionOrder, *, at: datetime) -> None:
     if order.stripe_id or at - order.created_at < RESEND_FOR:
         send(order)
         return
-    payers = stripe_customers.stripe_ids(order.customer)
-    known = (one for payer in payers for one in at_stripe.of_customer(payer))
-    found = next((one for one in known if gateway.our_id(one, "subscription_order_id") == order.pk), None)
-    if found:
+    if found := _found(order):
         _keep(order, found["id"])
         sync.see(found["id"])
     else:
@@ -142,7 +139,16 @@ def _start(order: SubscriptionOrder) -> None:
     opening.close_pages(order.customer, order.product_line, before=order.created_at)
     _attach(order, stripe_customer)
     params = _params(order, stripe_customer)
-    _keep(order, at_stripe.start(params, id=order.pk, attempt=order.attempt)["id"])
+    made = retries.made(
+        order, lambda: at_stripe.start(params, id=order.pk, attempt=order.attempt), lambda: _found(order)
+    )
+    _keep(order, made["id"])
+
+
+def _found(order: SubscriptionOrder) -> dict[str, Any] | None:
+    payers = stripe_customers.stripe_ids(order.customer)
+    known = (one for payer in payers for one in at_stripe.of_customer(payer))
+    return next((one for one in known if gateway.our_id(one, "subscription_order_id") == order.pk), None)
 
 
 def _attach(order: SubscriptionOrder, stripe_customer: str) -> None:
