@@ -20,6 +20,8 @@ from tests.stripe_side import GOOD_CARD, StripeSide
 class Buyer:
     def __init__(self, stripe: StripeSide, user_id: str):
         self.stripe, self.user_id = stripe, user_id
+        # A card that he has typed and nobody has attached yet.
+        self.card = ""
 
     def order(self, plan_id: str = "premium-plan", country: str = "IN", key: str | None = None) -> Checkout:
         """Open a checkout."""

@@ -1,0 +1,249 @@
+"""Stripe gone, slow, busy or broken at every step that writes there: 503 to the client, and in the end done once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import Model
+
+from billing import janitor
+from billing.errors import StripeUnknown
+from billing.models import (
+    Checkout,
+    Finding,
+    Invoice,
+    Payment,
+    PaymentMethod,
+    Refund,
+    StripeCustomer,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionOrder,
+)
+from events import clock
+from tests.api import api
+from tests.billing.billed import bill_later
+from tests.billing.test_unknown import LATER, break_stripe, mend_stripe
+from tests.buyer import Buyer
+from tests.shown import Shown
+
+V1 = "/api/v1"
+ROWS: list[type[Model]] = [Checkout, Invoice, Payment, Refund, SubscriptionChange, SubscriptionOrder]
+PAGES = {"success_url": "http://localhost:3000/done", "cancel_url": "http://localhost:3000/back"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A request of ours to Stripe: what was before, who asks for it how, and what Stripe must hold of it in the end."""
+
+    path: str
+    before: Callable[[Buyer], object]
+    ask: Callable[[Buyer], Any]
+    count: Callable[[Buyer], int]
+    # What has no row that waits is asked for again by its client.
+    waits: bool = True
+
+
+def nothing(buyer: Buyer) -> None:
+    """Nobody has bought anything yet."""
+
+
+def post(path: str, who: str = "anna", role: str = "user", **body: Any) -> Any:
+    sent = api(who, role)
+    return sent.post(f"{V1}/{path}", body, content_type="application/json", headers={"Idempotency-Key": "k-1"})
+
+
+def order(buyer: Buyer) -> Any:
+    return post("checkout-sessions", plan_id="premium-plan", country_code="IN", **PAGES)
+
+
+def subscribe(buyer: Buyer) -> Any:
+    card = {"payment_method": "pm_card_visa", "trial_days": 0}
+    return post("subscriptions", plan_id="pro-monthly", country_code="IN", **card)
+
+
+def pay(buyer: Buyer) -> Any:
+    return post("payments", "shop", "service", user_id="anna", amount=2500, currency="USD")
+
+
+def charge(buyer: Buyer) -> Any:
+    asked = {"amount": 2500, "currency": "USD", "payment_method": "pm_card_visa"}
+    return post("payments", "shop", "service", user_id="anna", **asked)
+
+
+def refund(buyer: Buyer) -> Any:
+    return post("refunds", "root", "admin", payment_id=str(Payment.objects.get().pk), amount=300)
+
+
+def smaller(buyer: Buyer) -> None:
+    buyer.subscribe("basic-monthly")
+
+
+def grow(buyer: Buyer) -> Any:
+    path = f"{V1}/subscriptions/{Subscription.objects.get().pk}"
+    return api().patch(path, {"plan_id": "pro-monthly"}, content_type="application/json")
+
+
+def cancel(buyer: Buyer) -> Any:
+    return api().delete(f"{V1}/subscriptions/{Subscription.objects.get().pk}")
+
+
+def with_card(buyer: Buyer) -> None:
+    buyer.card = str(buyer.stripe.post("payment_methods", **{"type": "card", "card[token]": "tok_visa"})["id"])
+
+
+def attach(buyer: Buyer) -> Any:
+    return post("payment-methods", payment_method=buyer.card)
+
+
+def wait_for_invoice(buyer: Buyer) -> None:
+    buyer.subscribe()
+    bill_later(buyer.customer, 500, Subscription.objects.get())
+
+
+def bill(buyer: Buyer) -> Any:
+    return post("invoices", "desk", "service", subscription_id=str(Subscription.objects.get().pk))
+
+
+def held(path: str, **only: Any) -> Callable[[Buyer], int]:
+    """Count what Stripe holds."""
+
+    def count(buyer: Buyer) -> int:
+        found = buyer.stripe.get(path, limit=100)["data"]
+        return sum(all(one[name] == value for name, value in only.items()) for one in found)
+
+    return count
+
+
+def grown(buyer: Buyer) -> int:
+    charges = [one["amount_paid"] for one in buyer.stripe.get("invoices", limit=100)["data"]]
+    assert SubscriptionChange.objects.get().status == "applied"
+    assert Subscription.objects.get().version.plan_id == "pro-monthly"
+    return len(charges) - 1
+
+
+def ending(buyer: Buyer) -> int:
+    assert Subscription.objects.get().cancel_at_period_end
+    return held("subscriptions", cancel_at_period_end=True)(buyer)
+
+
+def attached(buyer: Buyer) -> int:
+    return PaymentMethod.objects.exclude(attached_at=None).filter(detached_at=None).count()
+
+
+def billed(buyer: Buyer) -> int:
+    assert Invoice.objects.get(billing_reason="manual").status == "open"
+    return held("invoices", billing_reason="manual", amount_due=500)(buyer)
+
+
+STEPS = {
+    "customer create": Step("^/v1/customers$", nothing, order, held("customers")),
+    "price create": Step("^/v1/prices$", nothing, order, held("prices")),
+    "checkout": Step("^/v1/checkout/sessions$", nothing, order, held("checkout/sessions")),
+    "payment intent": Step("^/v1/payment_intents$", nothing, pay, held("payment_intents")),
+    "payment confirm": Step("^/v1/payment_intents/[^/]+/confirm$", nothing, charge, held("charges", paid=True)),
+    "refund": Step("^/v1/refunds$", lambda buyer: buyer.buy(), refund, held("refunds", amount=300)),
+    "subscription create": Step("^/v1/subscriptions$", nothing, subscribe, held("subscriptions")),
+    "change": Step("^/v1/subscriptions/[^/]+$", smaller, grow, grown),
+    "cancel": Step("^/v1/subscriptions/[^/]+$", lambda buyer: buyer.subscribe(), cancel, ending, waits=False),
+    "attach": Step("^/v1/payment_methods/[^/]+/attach$", with_card, attach, attached),
+    "invoice": Step("^/v1/invoices$", wait_for_invoice, bill, billed),
+    "invoice lines": Step("^/v1/invoices/[^/]+/add_lines$", wait_for_invoice, bill, billed),
+    "invoice finalize": Step("^/v1/invoices/[^/]+/finalize$", wait_for_invoice, bill, billed),
+}
+
+
+def let_minutes_pass() -> None:
+    """Make what waits older, as if the client had gone away some minutes ago."""
+    ago = clock.now() - 2 * LATER
+    for model in ROWS:
+        model._default_manager.update(created_at=ago, status_at=ago)
+    PaymentMethod.objects.filter(attached_at=None).update(created_at=ago)
+    StripeCustomer.objects.filter(stripe_id=None).update(asked_at=ago)
+
+
+def settle(buyer: Buyer, step: Step) -> None:
+    let_minutes_pass()
+    if not step.waits:
+        assert step.ask(buyer).status_code == 200
+    janitor.settle_unknown(at=clock.now() + LATER)
+    buyer.stripe.deliver(times=2, shuffled=7)
+
+
+@pytest.mark.parametrize("fault", ["drop_reply", "error_stored", "429"])
+@pytest.mark.parametrize("name", STEPS)
+def test_without_an_answer_it_is_a_503_and_in_the_end_done_once(
+    buyer: Buyer, shown: Shown, name: str, fault: str
+) -> None:
+    """Done and never answered; 500 for ever under its key; too busy. The janitor finds the truth, nothing is twice."""
+    step = STEPS[name]
+    step.before(buyer)
+    break_stripe(buyer, step.path, fault, times=1 if fault == "error_stored" else 2)
+
+    answer = step.ask(buyer)
+
+    assert answer.status_code == 503, answer.content
+    assert int(answer["Retry-After"]) > 0
+    mend_stripe(buyer)
+    settle(buyer, step)
+    assert step.count(buyer) == 1
+    shown(f"{name}, {fault}: 503, then once")
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_stripe_is_gone_for_six_hours(buyer: Buyer, name: str) -> None:
+    """Whoever asks is told to come back, the janitor tries in vain, and afterwards all of it is there once."""
+    step = STEPS[name]
+    step.before(buyer)
+    buyer.stripe.control("faults", path="^/v1/", fault="drop_before", times=9999)
+
+    answer = step.ask(buyer)
+
+    assert answer.status_code == 503, answer.content
+    for hour in range(1, 6):
+        janitor.settle_unknown(at=clock.now() + timedelta(minutes=10 * hour))
+    mend_stripe(buyer)
+    let_minutes_pass()
+    assert step.ask(buyer).status_code in (200, 201)
+    settle(buyer, step)
+    assert step.count(buyer) == 1
+
+
+def test_a_page_that_opens_late_closes_itself(buyer: Buyer) -> None:
+    """Its answer was lost, the buyer ordered again: whoever came later could not close a page without a name."""
+    break_stripe(buyer, "^/v1/checkout/sessions$", "drop_reply", times=2)
+    with pytest.raises(StripeUnknown):
+        buyer.order("pro-monthly", key="first")
+    mend_stripe(buyer)
+    second = buyer.order("pro-monthly", key="second")
+
+    janitor.settle_unknown(at=clock.now() + LATER)
+
+    first = Checkout.objects.exclude(pk=second.pk).get()
+    assert (first.status, buyer.stripe.get(f"checkout/sessions/{first.stripe_id}")["status"]) == ("expired", "expired")
+    buyer.stripe.pay(str(second.stripe_id))
+    buyer.stripe.deliver()
+    assert Subscription.objects.get().checkout == second
+
+
+def test_two_pages_paid_leave_one_subscription_and_a_finding(buyer: Buyer) -> None:
+    """The first page is paid before anybody here knows of it: one subscription is his, the other is for staff."""
+    break_stripe(buyer, "^/v1/checkout/sessions$", "drop_reply", times=2)
+    with pytest.raises(StripeUnknown):
+        buyer.order("pro-monthly", key="first")
+    mend_stripe(buyer)
+    (unknown,) = buyer.stripe.get("checkout/sessions")["data"]
+    second = buyer.order("pro-monthly", key="second")
+
+    buyer.stripe.pay(unknown["id"])
+    buyer.stripe.pay(str(second.stripe_id))
+    janitor.settle_unknown(at=clock.now() + LATER)
+    buyer.stripe.deliver(shuffled=5)
+
+    assert Subscription.objects.filter(duplicate=False).count() == 1
+    extra = Subscription.objects.get(duplicate=True)
+    assert Finding.objects.get(kind="second_subscription").object == f"subscription:{extra.pk}"
