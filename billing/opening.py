@@ -114,7 +114,7 @@ def close_pages(customer: Customer, product_line: str, *, before: datetime) -> N
         created_at__lt=before,
     )
     for other in others.filter(stripe_id__isnull=False):
-        _close_page(other)
+        _close_page(other, str(other.stripe_id))
 
 
 def _params(checkout: Checkout) -> dict[str, Any]:
@@ -147,12 +147,22 @@ def _params(checkout: Checkout) -> dict[str, Any]:
 
 
 def _keep(checkout: Checkout, session: dict[str, Any]) -> None:
-    Checkout.objects.filter(pk=checkout.pk).update(stripe_id=session["id"], url=session["url"] or "")
+    if not _name(checkout, session):
+        # Whoever came later could not close this page: it had no name yet. Closed first, then named: until both are
+        # done the janitor comes back to it.
+        _close_page(checkout, session["id"])
+        _name(checkout, session, overtaken=True)
     checkout.refresh_from_db()
-    if checkout.mode == Checkout.Mode.SUBSCRIPTION and _is_overtaken(checkout):
-        # Whoever came later could not close this page: it had no name yet.
-        _close_page(checkout)
-        checkout.refresh_from_db()
+
+
+@whole
+def _name(checkout: Checkout, session: dict[str, Any], *, overtaken: bool = False) -> bool:
+    """Write down the page of a checkout, and say so; not of one that another has overtaken."""
+    customers.lock(checkout.customer_id)
+    if not overtaken and checkout.mode == Checkout.Mode.SUBSCRIPTION and _is_overtaken(checkout):
+        return False
+    Checkout.objects.filter(pk=checkout.pk).update(stripe_id=session["id"], url=session["url"] or "")
+    return True
 
 
 def _is_overtaken(checkout: Checkout) -> bool:
@@ -168,9 +178,9 @@ def _is_overtaken(checkout: Checkout) -> bool:
     )
 
 
-def _close_page(checkout: Checkout) -> None:
+def _close_page(checkout: Checkout, stripe_id: str) -> None:
     try:
-        gateway.expire_checkout(str(checkout.stripe_id))
+        gateway.expire_checkout(stripe_id)
     except StripeRefused:
         return  # It was paid or has expired by now; its own event says which.
     _close(checkout)

@@ -6,7 +6,9 @@ import pytest
 from django.apps import apps
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
+from django.test.utils import CaptureQueriesContext
 
+from events import clock
 from events.moves import Moving
 
 MACHINES = sorted((model for model in apps.get_models() if issubclass(model, Moving)), key=lambda model: model.__name__)
@@ -39,6 +41,21 @@ def test_the_trigger_allows_what_the_table_allows_and_nothing_else(model: type[M
         cursor.execute("DROP TABLE machine")
 
     assert moved == (new in model.NEXT[old])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("model", "old", "new"), MOVES)
+def test_python_makes_the_move_that_the_table_allows_and_no_other(model: type[Moving], old: str, new: str) -> None:
+    """The same table, by the only function that changes a status: what it forbids is not even asked of the database."""
+    row = model(status=old)
+    at = clock.now()
+
+    with CaptureQueriesContext(connection) as asked:
+        moved = row.move_to(new, at=at)
+
+    assert not moved  # There is no such row: nobody else may have the status that it had.
+    assert row.status == old
+    assert len(asked) == (new in model.NEXT[old])
 
 
 @pytest.mark.django_db

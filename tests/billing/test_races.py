@@ -145,6 +145,7 @@ def refunded_too_much(crowd: Crowd, payment: Payment) -> bool:
     return bool(promised > 1200)
 
 
+@pytest.mark.broken_books  # Payments without a history, written in one go.
 def test_refunds_at_once_never_pass_what_was_paid(books: None, shown: Shown) -> None:
     """RF-01, RF-05: sixteen ask for 500 of 1200: two get it, fourteen are told what is left."""
     payments = paid(Customer.objects.create(user_id="anna"), ROUNDS)
@@ -312,8 +313,9 @@ def told_twice(crowd: Crowd, checkout: Checkout, *, leased: bool) -> bool:
     crowd.race(acts)
     payment = Payment.objects.get(checkout=checkout)
     told = Event.objects.filter(object=f"payment:{payment.pk}", type="payment.completed").count()
+    done = Event.objects.filter(object=f"checkout:{checkout.pk}", type="checkout.session.completed").count()
     given = Entitlement.objects.filter(source_id=str(payment.pk), feature_id="export").count()
-    return (payment.status, told, given) != ("succeeded", 1, 1)
+    return (payment.status, told, done, given) != ("succeeded", 1, 1, 1)
 
 
 def test_a_webhook_and_the_landing_page_give_access_once(buyer: Buyer, shown: Shown) -> None:
@@ -327,7 +329,7 @@ def test_a_webhook_and_the_landing_page_give_access_once(buyer: Buyer, shown: Sh
 
 
 @pytest.mark.broken_books
-def test_without_leases_and_locks_a_payment_is_told_twice(buyer: Buyer, shown: Shown) -> None:
+def test_without_leases_and_locks_a_purchase_is_told_twice(buyer: Buyer, shown: Shown) -> None:
     """The twin: looks that take no lease, no row lock, and compare nothing before they set a status."""
     with Crowd(no_compare_and_set) as crowd:
         broke = rounds_until(lambda number: told_twice(crowd, come_back(buyer, number), leased=False))
