@@ -176,7 +176,7 @@ def _keep_payer(payer: Payer, *, at: datetime) -> Customer:
             at=at,
             data={"stripe_id": payer.found["id"]},
         )
-    customers.learn([{"customer": payer.found}], looked_at=at)
+    customers.learn([payer.found], looked_at=at)
     row.refresh_from_db()
     return row
 

@@ -204,7 +204,11 @@ BOUNDS = (
 )
 
 HISTORY = tuple(
-    Invariant(f"a_{kind}_has_its_history", "every row of money can be told", recorded(f"SELECT id FROM {table}", kind))
+    Invariant(
+        f"{'an' if kind == 'invoice' else 'a'}_{kind}_has_its_history",
+        "every row of money can be told",
+        recorded(f"SELECT id FROM {table}", kind),
+    )
     for kind, table in (
         ("payment", "billing_payment"),
         ("refund", "billing_refund"),

@@ -27,6 +27,7 @@ from billing.models import (
     InvoiceLine,
     Notice,
     Payment,
+    PaymentAttempt,
     PaymentMethod,
     Refund,
     RefundApproval,
@@ -52,6 +53,7 @@ OWNED: dict[type[Model], str] = {
     Checkout: "customer__user_id",
     Payment: "customer__user_id",
     Refund: "payment__customer__user_id",
+    PaymentAttempt: "payment__customer__user_id",
     Dispute: "payment__customer__user_id",
     ZoneCheck: "payment__customer__user_id",
     RefundApproval: "payment__customer__user_id",
@@ -133,7 +135,7 @@ def _stripe_ids(user_id: str) -> set[str]:
         SubscriptionOrder: ("stripe_id", "payment_method_id"),
     }
     columns |= dict.fromkeys((Customer, StripeCustomer, PaymentMethod, CardSetup), ("stripe_id",))
-    columns |= dict.fromkeys((Checkout, Refund, Dispute, Subscription, Invoice), ("stripe_id",))
+    columns |= dict.fromkeys((Checkout, PaymentAttempt, Refund, Dispute, Subscription, Invoice), ("stripe_id",))
     listed = [_of(model, user_id).values_list(*names) for model, names in columns.items()]
     return {stripe_id for found in listed for row in found for stripe_id in row if stripe_id}
 

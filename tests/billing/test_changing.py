@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing import changing, janitor, sync
+from billing.gathering import Gathering
 from billing.idempotency import Asking
 from billing.models import Payment, Subscription, SubscriptionChange
 from billing.targets import Target
@@ -336,7 +337,7 @@ def test_an_end_forgets_what_was_to_come(buyer: Buyer, pro: Subscription) -> Non
 
 def test_a_stale_look_does_not_drop_what_was_just_scheduled(buyer: Buyer, pro: Subscription) -> None:
     """A look that fetched before the change and writes after it."""
-    found = list(sync.gather(pro.stripe_id))
+    found = list(Gathering().gather(pro.stripe_id))
     target = Target(plan_id="basic-monthly")
     changing.change(pro, target, asking=Asking.of("user:anna", None, {}))
     began = SubscriptionChange.objects.get().status_at - timedelta(microseconds=1)

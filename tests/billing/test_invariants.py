@@ -14,7 +14,7 @@ from entitlements.models import Entitlement
 from tests.buyer import Buyer
 
 NO_TRIGGERS = "SET LOCAL session_replication_role = replica"
-# By name: what breaks it, after Anna has bought for life, paid half of it back, and subscribed.
+# By name: what breaks it, after Anna has bought for life, got a part back and subscribed, and Ben's bank disputes.
 BREAKS = {
     "a_paid_payment_names_its_charge": "UPDATE billing_payment SET stripe_id = NULL WHERE checkout_id IS NOT NULL",
     "a_charge_is_one_payment": "UPDATE billing_payment SET stripe_charge_id = 'ch_one'",
@@ -49,6 +49,8 @@ BREAKS = {
     "a_refund_has_its_history": "DELETE FROM events_event WHERE object LIKE 'refund:%'",
     "a_subscription_has_its_history": "DELETE FROM events_event WHERE object LIKE 'subscription:%'",
     "a_checkout_has_its_history": "DELETE FROM events_event WHERE object LIKE 'checkout:%'",
+    "an_invoice_has_its_history": "DELETE FROM events_event WHERE object LIKE 'invoice:%'",
+    "a_dispute_has_its_history": "DELETE FROM events_event WHERE object LIKE 'dispute:%'",
     "a_grant_has_its_history": "DELETE FROM events_event WHERE object LIKE 'entitlement:%'",
     "history_has_no_gap": "DELETE FROM events_event WHERE sequence = 2",
 }
@@ -65,6 +67,9 @@ def test_each_broken_rule_is_named_with_its_rows(buyer: Buyer) -> None:
     buyer.stripe.post("refunds", payment_intent=str(buyer.payment.stripe_id), amount="100")
     buyer.stripe.deliver()
     buyer.subscribe()
+    Buyer(buyer.stripe, "ben").buy()
+    buyer.stripe.control("disputes", charge=Payment.objects.get(customer__user_id="ben").stripe_charge_id)
+    buyer.stripe.deliver()
     assert invariants.broken() == {}
 
     missed = [name for name, sql in BREAKS.items() if not seen(name, sql)]

@@ -24,11 +24,12 @@ import django; django.setup()
 from django.db import connection
 connection.settings_dict["NAME"] = {name!r}
 from billing import leases, sync
+from billing.gathering import Gathering
 held = leases.take({id!r})
 with leases.kept(held):
     print("held", flush=True)
     input()
-    found = list(sync.gather({id!r}))
+    found = list(Gathering().gather({id!r}))
     print("fetched", flush=True)
     input()
     try:

@@ -20,7 +20,7 @@ from vault import rows
 
 # Rows of nobody: what is sold, where, and what was compared.
 IMPERSONAL = {
-    *("Lease", "StripePrice", "Finding", "Seal", "ZoneImport", "PolicyRule"),
+    *("Lease", "StripePrice", "Finding", "Seal", "ZoneImport", "PolicyRule", "Reading"),
     *("Zone", "Country", "Feature", "Plan", "PlanVersion", "PlanFeature", "PriceOverride"),
 }
 APPS = ("billing", "entitlements", "pricing", "events")

@@ -116,8 +116,8 @@ def test_who_sends_a_body_with_a_decision_is_told_that_it_does_not_count(paid: P
     path = f"refund-approvals/{asked['id']}/{verb}"
 
     part = post(ADA, path, amount=1)
-    listed = ADA.post(f"{V1}/{path}", "[1]", content_type="application/json")
-    empty = ADA.generic("POST", f"{V1}/{path}")
+    listed = api(ADA, "admin").post(f"{V1}/{path}", "[1]", content_type="application/json")
+    empty = api(ADA, "admin").generic("POST", f"{V1}/{path}")
 
     assert (part.status_code, part.json()["errors"][0]["pointer"]) == (400, "#/amount")
     assert listed.status_code == 400
@@ -183,9 +183,12 @@ def test_support_reads_masked_and_the_buyer_in_full(buyer: Buyer) -> None:
     payment = Payment.objects.get()
     Payment.objects.update(metadata={"note": "Anna Kowalska, anna@example.com"}, failure_reason="Do not honour: stolen")
     paths = {
-        f"payments/{payment.pk}": ("external_payment_id", "stripe_payment_method_id", "failure_reason", "metadata"),
+        f"payments/{payment.pk}": (
+            *("external_payment_id", "stripe_payment_method_id", "failure_reason", "metadata"),
+            "attempts",
+        ),
         f"checkout-sessions/{subscription.checkout_id}": ("url", "stripe_id"),
-        f"subscriptions/{subscription.pk}": ("stripe_id", "stripe_customer_id"),
+        f"subscriptions/{subscription.pk}": ("stripe_id", "stripe_customer_id", "items"),
     }
 
     for path, names in paths.items():
