@@ -172,8 +172,8 @@ def test_a_refund_or_dispute_of_an_older_period_takes_no_access(buyer: Buyer) ->
 
 def test_a_period_paid_in_parts_is_refunded_when_all_of_it_is(buyer: Buyer) -> None:
     """An upgrade's own charge given back is a part; with the rest of the period it is all."""
-    subscription = buyer.subscribe("basic-monthly")
-    changing.change(subscription, Target(plan_id="pro-monthly"), asking=Asking.of("user:anna", None, {}))
+    subscription = buyer.subscribe()
+    changing.change(subscription, Target(quantity=2), asking=Asking.of("user:anna", None, {}))
     buyer.stripe.deliver()
     first, upgrade = Payment.objects.order_by("pk")
 
