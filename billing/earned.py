@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 
 from billing import caps, idempotency, proposals, refunds, subscriptions
-from billing.errors import AlreadyDecided, BillingError, StripeUnknown
+from billing.errors import AlreadyDecided, BillingError, RefundOverCap, StripeUnknown
 from billing.idempotency import Asking
 from billing.models import Payment, Refund, Subscription, ZoneCheck
 from billing.transactions import whole
@@ -139,13 +139,16 @@ def give_back(check: ZoneCheck, *, by: str) -> None:
     check.refresh_from_db()
     if Status.REFUSED not in {check.status, *check.NEXT[check.status]}:
         raise AlreadyDecided(check.status)
-    payment = check.payment
+    payment, cap = check.payment, caps.of(check.payment.currency)
+    if payment.refunded_minor + payment.left.minor > cap.minor:
+        # Before anything is ended: nobody loses what he paid for without his money.
+        raise RefundOverCap(payment.left, cap)
     if payment.subscription and payment.subscription.status in Subscription.LIVE:
         subscriptions.cancel(payment.subscription, now=True)
     asking = Asking.of("zone", f"zone-check:{check.pk}", {})
     # Asked again under its key it is the same refund, also when nothing is left by then.
     if payment.left.minor or idempotency.earlier(Refund, asking):
-        refunds.create(payment, None, reason="", asking=asking, cap=caps.of(payment.currency))
+        refunds.create(payment, None, reason="", asking=asking, cap=cap)
     _decided(check, Status.REFUSED, by=by)
 
 
