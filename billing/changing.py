@@ -54,7 +54,7 @@ def preview(subscription: Subscription, target: Target, *, asking: Asking) -> tu
     at = clock.now()
     if not subscription.items.filter(main=True, removed_at=None).exists():
         sync.see(subscription.stripe_id)  # Begun before items were kept.
-    _require_changeable(subscription)
+    require_changeable(subscription)
     before = targets.lines_now(subscription)
     after = whole(targets.lines_after)(subscription, target, at=at)
     if targets.is_same(before, after):
@@ -109,6 +109,25 @@ def change(
     return apply(previewed, shown_due=shown_due)
 
 
+def from_next_period(subscription: Subscription, after: list[Line], *, asking: Asking) -> SubscriptionChange:
+    """Bill other prices from the next period on, without proration. May be repeated: it is applied once.
+
+    Raises NotChangeable, KeyInFlight, StripeRefused and StripeUnknown.
+    """
+    if change := idempotency.earlier(SubscriptionChange, asking):
+        return apply(change)
+    require_changeable(subscription)
+    before, end = targets.lines_now(subscription), subscription.current_period_end
+    params: dict[str, Any] = {"items": targets.at_stripe(after, before), "proration_behavior": "none"}
+    plan = Plan(When.PERIOD_END, params, 0, _next(subscription, params), end)
+    try:
+        return apply(_save(subscription, before, after, plan, asking, at=clock.now()))
+    except IntegrityError:
+        if change := idempotency.earlier(SubscriptionChange, asking):
+            return apply(change)
+        raise
+
+
 def undo(subscription: Subscription) -> None:
     """Drop the change that waits for the next period. Repeating it changes nothing. Raises as `preview` does."""
     found = gateway.fetch(subscription.stripe_id) or {"items": {"data": []}}
@@ -161,11 +180,8 @@ def settle_unknown(change: SubscriptionChange, *, at: datetime) -> None:
         _fail(change, "Stripe made no such change.")
 
 
-def _is_asked(waiting: SubscriptionChange | None) -> bool:
-    return waiting is not None and waiting.status == Status.ASKED
-
-
-def _require_changeable(subscription: Subscription) -> None:
+def require_changeable(subscription: Subscription) -> None:
+    """Raise NotChangeable for one that does not run on, or whose last change is still open."""
     if subscription.status not in (Subscription.Status.ACTIVE, Subscription.Status.TRIALING):
         raise NotChangeable(f"it is {subscription.status}")
     if subscription.cancel_at:
@@ -249,7 +265,7 @@ def _ask(change: SubscriptionChange) -> bool:
     change = SubscriptionChange.objects.select_for_update(of=("self",)).get(pk=change.pk)
     if change.status != Status.PREVIEWED:
         return False
-    _require_changeable(subscription)
+    require_changeable(subscription)
     if targets.billed(targets.lines_now(subscription)) != change.had:
         raise PreviewGone
     changes.move(change, Status.ASKED)
@@ -270,3 +286,7 @@ def _fail(change: SubscriptionChange, why: str) -> None:
     change = SubscriptionChange.objects.select_for_update(of=("self",)).get(pk=change.pk)
     if change.status == Status.ASKED:
         changes.move(change, Status.FAILED, reason=why)
+
+
+def _is_asked(waiting: SubscriptionChange | None) -> bool:
+    return waiting is not None and waiting.status == Status.ASKED

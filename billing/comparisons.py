@@ -11,9 +11,9 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from billing import customers, gateway, payments, refunds, subscriptions
+from billing import customers, gateway, invoices, payments, refunds, subscriptions
 from billing.at_stripe.lists import Window
-from billing.models import Checkout, Finding, Payment, Refund, Subscription
+from billing.models import Checkout, Dispute, Finding, Invoice, Payment, Refund, Subscription
 
 Object = dict[str, Any]
 Kind = Finding.Kind
@@ -33,45 +33,43 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One kind of object.
+    """One kind of object, and how its ids begin.
 
-    `expected`: the Stripe ids of our rows of a window that Stripe must know, with what we believe of them.
-    `is_ours` says whether an object belongs to us, `differences` how it differs from our row.
+    `rows`: ours that Stripe must know. `is_ours` says whether an object belongs to us, `differences` how it differs
+    from our row.
     """
 
     kind: str
-    prefix: str
-    expected: Callable[[Window], Iterable[tuple[str, str]]]
+    prefixes: tuple[str, ...]
+    rows: Callable[[], QuerySet[Any]]
     is_ours: Callable[[Object], bool]
     differences: Callable[[Object], Iterator[Difference]]
+
+    def expected(self, window: Window) -> Iterable[str]:
+        """Return the Stripe ids of our rows of a window that Stripe must know."""
+        made = self.rows().filter(created_at__gte=window.since).exclude(stripe_id=None)
+        if window.until:
+            made = made.filter(created_at__lt=window.until)
+        return made.values_list("stripe_id", flat=True).iterator()
 
 
 def again(stripe_id: str) -> list[Difference]:
     """Compare one object as it is now. Raises StripeUnknown."""
-    comparison = next(one for one in COMPARED.values() if stripe_id.startswith(one.prefix))
+    comparison = next(one for one in COMPARED.values() if stripe_id.startswith(one.prefixes))
     if found := gateway.fetch(stripe_id):
         return list(comparison.differences(found))
-    believed = _row_of(stripe_id)
-    return [missing_there(stripe_id, believed)] if believed else []
+    row = comparison.rows().filter(stripe_id=stripe_id).first()
+    return [missing_there(stripe_id, row.status, look=_look_of(row))] if row else []
 
 
-def missing_there(stripe_id: str, ours: str) -> Difference:
+def missing_there(stripe_id: str, ours: str, *, look: str = "") -> Difference:
     """Say that we believe in what Stripe does not know."""
-    return Difference(Kind.MISSING_THERE, stripe_id, ours, "", stripe_id, stripe_id)
+    return Difference(Kind.MISSING_THERE, stripe_id, ours, "", stripe_id, look or stripe_id)
 
 
-def _row_of(stripe_id: str) -> str:
-    for model in (Payment, Subscription, Refund, Checkout):
-        if row := model.objects.filter(stripe_id=stripe_id).only("status").first():
-            return str(row.status)
-    return ""
-
-
-def _in(window: Window, rows: QuerySet[Any]) -> Iterable[tuple[str, str]]:
-    made = rows.filter(created_at__gte=window.since).exclude(stripe_id=None)
-    if window.until:
-        made = made.filter(created_at__lt=window.until)
-    return made.values_list("stripe_id", "status").iterator()
+def _look_of(row: Any) -> str:
+    # A refund and a dispute are seen through the payment that they take from.
+    return str(row.payment.stripe_id if isinstance(row, Refund | Dispute) else row.stripe_id)
 
 
 def _of_our_customer(found: Object) -> bool:
@@ -82,6 +80,13 @@ def _of_our_customer(found: Object) -> bool:
 def _of_our_payment(found: Object) -> bool:
     named = gateway.our_id(found, "refund_id") is not None
     return named or Payment.objects.filter(stripe_id=gateway.id_of(found["payment_intent"]) or "").exists()
+
+
+def _of_our_subscription_or_customer(found: Object) -> bool:
+    # One of a subscription that is none of ours follows it, whoever the customer is.
+    if stripe_id := invoices.subscription_of(found):
+        return Subscription.objects.filter(stripe_id=stripe_id).exists()
+    return customers.with_stripe_id(gateway.id_of(found["customer"])) is not None
 
 
 def _payment(found: Object) -> Iterator[Difference]:
@@ -133,6 +138,30 @@ def _checkout(found: Object) -> Iterator[Difference]:
         yield Difference(Kind.STATUS, id, row.status, found["status"], id, id)
 
 
+def _invoice(found: Object) -> Iterator[Difference]:
+    id = found["id"]
+    row = Invoice.objects.filter(stripe_id=id).first()
+    if row is None:
+        yield Difference(Kind.MISSING_HERE, id, "", found["status"], id, id)
+        return
+    yield from _money(id, (row.total_minor, row.currency), (found["total"], found["currency"]), look=id)
+    if row.amount_paid_minor != found["amount_paid"]:
+        yield Difference(Kind.AMOUNT, id, str(row.amount_paid_minor), str(found["amount_paid"]), id, id)
+    if row.status != found["status"]:
+        yield Difference(Kind.STATUS, id, row.status, found["status"], id, id)
+
+
+def _dispute(found: Object) -> Iterator[Difference]:
+    id, intent = found["id"], gateway.id_of(found["payment_intent"]) or ""
+    row = Dispute.objects.filter(stripe_id=id).first()
+    if row is None:
+        yield Difference(Kind.MISSING_HERE, id, "", found["status"], id, intent)
+        return
+    yield from _money(id, (row.amount_minor, row.currency), (found["amount"], found["currency"]), look=intent)
+    if row.status != found["status"]:
+        yield Difference(Kind.STATUS, id, row.status, found["status"], id, intent)
+
+
 def _money(
     id: str, ours: tuple[int, str], theirs: tuple[int, str], *, look: str, object: str = ""
 ) -> Iterator[Difference]:
@@ -147,31 +176,30 @@ COMPARED = {
     for one in (
         Comparison(
             "payment_intents",
-            "pi_",
-            lambda window: _in(window, Payment.objects.filter(status=Payment.Status.SUCCEEDED)),
+            ("pi_",),
+            lambda: Payment.objects.filter(status=Payment.Status.SUCCEEDED),
             _of_our_customer,
             _payment,
         ),
+        Comparison("subscriptions", ("sub_",), Subscription.objects.all, _of_our_customer, _subscription),
         Comparison(
-            "subscriptions",
-            "sub_",
-            lambda window: _in(window, Subscription.objects.all()),
-            _of_our_customer,
-            _subscription,
-        ),
-        Comparison(
-            "refunds",
-            "re_",
-            lambda window: _in(window, Refund.objects.filter(status__in=Refund.LIVE)),
-            _of_our_payment,
-            _refund,
+            "refunds", ("re_",), lambda: Refund.objects.filter(status__in=Refund.LIVE), _of_our_payment, _refund
         ),
         Comparison(
             "checkouts",
-            "cs_",
-            lambda window: _in(window, Checkout.objects.all()),
+            ("cs_",),
+            Checkout.objects.all,
             lambda found: gateway.our_id(found, "checkout_id") is not None,
             _checkout,
         ),
+        Comparison(
+            "invoices",
+            ("in_",),
+            lambda: Invoice.objects.exclude(status=Invoice.Status.DELETED),
+            _of_our_subscription_or_customer,
+            _invoice,
+        ),
+        # Both prefixes live: docs.stripe.com/api/disputes shows `du_`, older accounts hold `dp_`.
+        Comparison("disputes", ("du_", "dp_"), Dispute.objects.all, _of_our_payment, _dispute),
     )
 }

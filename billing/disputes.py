@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from billing import customers, payments, refunds
+from billing import customers, findings, payments, refunds
 from billing.gateway import Object, id_of
-from billing.models import Dispute, Payment
+from billing.models import Dispute, Finding, Payment
 from billing.times import maybe, moment
+from entitlements import grants
+from entitlements.models import Reason
 from events import history
 
 Status = Dispute.Status
@@ -31,10 +33,20 @@ def settle(found: Object, *, looked_at: datetime) -> bool:
         return True
     if dispute is None:
         dispute = _begin(payment, found, at=looked_at)
+    before = dispute.status
     _follow(dispute, found, at=looked_at)
     refunds.count(payment)
     payments.give(payment, at=looked_at)
+    if before == Status.LOST and dispute.status == Status.WON:
+        _require_a_person(dispute)
     return True
+
+
+def _require_a_person(dispute: Dispute) -> None:
+    """Open a finding where the money is back and access is not: what was revoked stays so until staff say otherwise."""
+    bought = str(dispute.payment.subscription_id or dispute.payment_id)
+    if grants.is_revoked(bought, reason=Reason.CHARGEBACK):
+        findings.open(Finding.Kind.STATUS, f"dispute:{dispute.pk}", ours="revoked", theirs=dispute.status)
 
 
 def _begin(payment: Payment, found: Object, *, at: datetime) -> Dispute:

@@ -1,7 +1,8 @@
 """The zone is earned: a quote's country is a claim, and the card that pays says whether it holds.
 
 Nobody is ever charged more for it. What was bought keeps the price that was shown; a claim that does not hold is
-flagged, and staff accept it or give the money back.
+flagged, and staff accept it, ask the buyer for the other price (`repricing`), or give the money back. `ZONE_POLICY`
+does the same without staff.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+import structlog
 from django.conf import settings
 
-from billing import caps, idempotency, refunds, subscriptions
-from billing.errors import AlreadyDecided
+from billing import caps, idempotency, proposals, refunds, subscriptions
+from billing.errors import AlreadyDecided, BillingError, RefundOverCap, StripeUnknown
 from billing.idempotency import Asking
 from billing.models import Payment, Refund, Subscription, ZoneCheck
 from billing.transactions import whole
-from events import clock, history
+from events import clock
 from pricing import places, quotes
 from pricing.models import Quote
 from pricing.money import Money
+from vault import faults
 
+log = structlog.get_logger("farebox.earned")
 Status = ZoneCheck.Status
 
 
@@ -38,6 +42,15 @@ class Ground(StrEnum):
     WITHIN_TOLERANCE = "within_tolerance"
     DEARER = "dearer"
     OTHER_CURRENCY = "other_currency"
+
+
+class Act(StrEnum):
+    """What is done about a claim that does not hold."""
+
+    ACCEPT = "accept"
+    FLAG = "flag"
+    REPRICE = "reprice"
+    REFUND_AND_CANCEL = "refund_and_cancel"
 
 
 FLAGGED = {Ground.NO_CARD_COUNTRY, Ground.PREPAID, Ground.DEARER, Ground.OTHER_CURRENCY}
@@ -89,7 +102,7 @@ def check(payment: Payment, *, funding: str, at: datetime) -> None:
     made = ZoneCheck.objects.create(
         quote=quote,
         payment=payment,
-        status=Status.FLAGGED if ground in FLAGGED else Status.ACCEPTED,
+        status=status_for(act(ground)),
         status_at=at,
         card_country=payment.card_country,
         card_zone=card.zone if card else "",
@@ -98,11 +111,23 @@ def check(payment: Payment, *, funding: str, at: datetime) -> None:
         ground=ground,
         decided_by="policy",
     )
-    _record(made, at=at)
+    proposals.record(made, at=at)
+    if act(ground) is Act.REPRICE:
+        proposals.try_propose(made, at=at)
+
+
+def act(ground: str) -> Act:
+    """Say what the policy does about a ground. What holds is accepted, whatever is set."""
+    return Act(settings.ZONE_POLICY.get(ground, Act.FLAG)) if ground in FLAGGED else Act.ACCEPT
+
+
+def status_for(act: Act) -> Status:
+    """Return the status in which a check begins: what must still be asked or given back is not decided."""
+    return {Act.ACCEPT: Status.ACCEPTED, Act.REFUND_AND_CANCEL: Status.REFUSING}.get(act, Status.FLAGGED)
 
 
 def accept(check: ZoneCheck, *, by: str) -> None:
-    """Let a flagged claim stand. Raises AlreadyDecided; repeated it changes nothing."""
+    """Let a claim that is not decided stand. Raises AlreadyDecided; repeated it changes nothing."""
     _decided(check, Status.ACCEPTED, by=by)
 
 
@@ -112,15 +137,18 @@ def give_back(check: ZoneCheck, *, by: str) -> None:
     Raises AlreadyDecided, RefundOverCap, StripeRefused, StripeUnknown.
     """
     check.refresh_from_db()
-    if check.status == Status.ACCEPTED:
+    if Status.REFUSED not in {check.status, *check.NEXT[check.status]}:
         raise AlreadyDecided(check.status)
-    payment = check.payment
+    payment, cap = check.payment, caps.of(check.payment.currency)
+    if payment.refunded_minor + payment.left.minor > cap.minor:
+        # Before anything is ended: nobody loses what he paid for without his money.
+        raise RefundOverCap(payment.left, cap)
     if payment.subscription and payment.subscription.status in Subscription.LIVE:
         subscriptions.cancel(payment.subscription, now=True)
     asking = Asking.of("zone", f"zone-check:{check.pk}", {})
     # Asked again under its key it is the same refund, also when nothing is left by then.
     if payment.left.minor or idempotency.earlier(Refund, asking):
-        refunds.create(payment, None, reason="", asking=asking, cap=caps.of(payment.currency))
+        refunds.create(payment, None, reason="", asking=asking, cap=cap)
     _decided(check, Status.REFUSED, by=by)
 
 
@@ -134,7 +162,22 @@ def _decided(check: ZoneCheck, status: ZoneCheck.Status, *, by: str) -> None:
         raise AlreadyDecided(check.status)
     check.decided_by = by
     check.save(update_fields=["decided_by"])
-    _record(check, at=at)
+    proposals.record(check, at=at)
+
+
+def refuse_due() -> int:
+    """Give back what the policy refuses, and return how many. What it may not, or Stripe refuses, is for staff."""
+    done = 0
+    for check in ZoneCheck.objects.filter(status=Status.REFUSING).select_related("payment__subscription")[:100]:
+        try:
+            give_back(check, by="policy")
+            done += 1
+        except StripeUnknown:
+            continue
+        except BillingError as refused:
+            log.warning("zone for staff", check=str(check.pk), reason=faults.named(refused))
+            _decided(check, Status.FLAGGED, by="policy")
+    return done
 
 
 def _quote(payment: Payment) -> Quote | None:
@@ -145,20 +188,3 @@ def _quote(payment: Payment) -> Quote | None:
 def _priced(quote: Quote, country: str, *, at: datetime) -> Priced:
     found = quotes.price(quote.version, country, at=at)
     return Priced(places.normalise(country), found.zone.code, found.amount)
-
-
-def _record(check: ZoneCheck, *, at: datetime) -> None:
-    history.record(
-        f"zone.{check.status}",
-        subject=history.user(check.payment.customer.user_id),
-        object=f"zone-check:{check.pk}",
-        at=at,
-        data={
-            "payment_id": str(check.payment_id),
-            "claimed_country": check.quote.country_code,
-            "claimed_zone": check.quote.zone_code,
-            "card_country": check.card_country,
-            "card_zone": check.card_zone,
-            "ground": check.ground,
-        },
-    )

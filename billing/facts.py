@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
-from billing.models import Payment, Refund, Subscription
+from billing.models import Invoice, Payment, Refund, Subscription
 from billing.policy import Facts
 
 Status = Refund.Status
 
 
-def of(payment: Payment) -> Facts:
+def of(*payments: Payment) -> Facts:
     """Read the facts that the policy decides by. A refund that is only asked for counts for nothing yet."""
-    back = [row for row in payment.refunds.all() if row.status in (Status.PENDING, Status.SUCCEEDED)]
+    refunds = [row for payment in payments for row in payment.refunds.all()]
+    back = [row for row in refunds if row.status in (Status.PENDING, Status.SUCCEEDED)]
     return Facts(
-        captured=payment.captured_minor,
+        captured=sum(payment.captured_minor for payment in payments),
         refunded=sum(row.amount_minor for row in back if row.status == Status.SUCCEEDED),
         returning=sum(row.amount_minor for row in back if row.status == Status.PENDING),
         refunded_at=max((row.created_at for row in back), default=None),
-        disputes=tuple((row.status, row.opened_at) for row in payment.disputes.all()),
+        disputes=tuple((row.status, row.opened_at) for payment in payments for row in payment.disputes.all()),
     )
 
 
 def of_last(subscription: Subscription) -> Facts | None:
-    """Read the facts of the payment of the period that runs; None before the first."""
+    """Read the facts of all that was paid for the last period that was paid; None before the first.
+
+    A period may be paid in parts: an upgrade is charged by an invoice of its own. What became of an older period's
+    money changes nothing: that period is over, and this one is paid.
+    """
     paid = subscription.payments.filter(status=Payment.Status.SUCCEEDED, captured_minor__gt=0)
     last = paid.order_by("-paid_at", "-pk").first()
-    return of(last) if last else None
+    if last is None:
+        return None
+    billed = subscription.invoices.filter(stripe_id=last.stripe_invoice_id).first() if last.stripe_invoice_id else None
+    if billed is None or billed.period_end is None:
+        return of(last)
+    parts = subscription.invoices.filter(period_end=billed.period_end, stripe_id__isnull=False)
+    return of(*paid.filter(stripe_invoice_id__in=parts.values("stripe_id")).order_by("pk"))
+
+
+def uncollectible(subscription: Subscription) -> bool:
+    """Say whether the period that runs was billed by an invoice that is given up by now.
+
+    Not what was billed beside it by hand, and not an older period's: it has been paid again since.
+    """
+    given_up = subscription.invoices.filter(
+        status=Invoice.Status.UNCOLLECTIBLE,
+        billing_reason__startswith="subscription_",
+        period_end__gt=subscription.current_period_start,
+    )
+    return given_up.exists()

@@ -120,6 +120,8 @@ def fetch(stripe_id: str) -> Object | None:
         "pm_": client().v1.payment_methods,
         "seti_": client().v1.setup_intents,
         "re_": client().v1.refunds,
+        "du_": client().v1.disputes,
+        "dp_": client().v1.disputes,
     }
     service: Any = services[prefix]
     pace.wait(f"stripe {prefix}", per_second=settings.STRIPE_FETCHES_PER_SECOND)

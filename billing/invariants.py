@@ -166,6 +166,7 @@ ACCESS = (
           AND (given.id IS NULL OR given.status IN ('canceled', 'expired') AND given.reason = '')
           AND NOT EXISTS (
             SELECT FROM billing_payment WHERE subscription_id = runs.id AND (refunded_minor > 0 OR disputed))
+          AND NOT EXISTS (SELECT FROM billing_invoice WHERE subscription_id = runs.id AND status = 'uncollectible')
         """,
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from billing import customers, gateway, notices, payments
+from billing import customers, gateway, notices, payments, subscriptions
 from billing.models import Customer, Invoice, InvoiceLine, Payment, Subscription
 from billing.models.invoice import STRIPE
 from billing.times import maybe, moment
@@ -46,7 +46,10 @@ def settle(invoice: Object, *, looked_at: datetime) -> bool:
     _make_payments(invoice, row, at=looked_at)
     if row.looked_at and row.looked_at > looked_at:
         return True
+    before = row.status
     _follow(row, invoice, at=looked_at)
+    if row.subscription and Status.UNCOLLECTIBLE in (before, row.status) and before != row.status:
+        subscriptions.entitle(row.subscription, at=looked_at)
     notices.of_invoice(row, at=looked_at)
     return True
 

@@ -16,8 +16,17 @@ import structlog
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 
-from billing import customers
-from billing.models import Customer, Invoice, Notice, PaymentMethod, Refund, Subscription
+from billing import changes, customers, targets
+from billing.models import (
+    Customer,
+    Invoice,
+    Notice,
+    PaymentMethod,
+    Refund,
+    StripePrice,
+    Subscription,
+    SubscriptionChange,
+)
 from billing.transactions import whole
 from events import history, mail
 from pricing.money import Money
@@ -161,8 +170,22 @@ def _running(status: Subscription.Status) -> QuerySet[Subscription]:
 
 
 def _of_subscription(kind: Notice.Kind, row: Subscription, on: datetime) -> Occasion:
-    said = {"plan": row.version.plan.name, "amount": str(row.quote.amount), "on": _day(on)}
+    plan, amount = _next_bill(row)
+    said = {"plan": plan, "amount": str(amount), "on": _day(on)}
     return Occasion(kind, row.customer, f"subscription:{row.pk}", on.isoformat(), said)
+
+
+def _next_bill(row: Subscription) -> tuple[str, Money]:
+    """Name the plan that is billed next and what all of it costs then: a change that waits for that day counts."""
+    waiting = changes.open_of(row)
+    if waiting and waiting.status == SubscriptionChange.Status.SCHEDULED:
+        made = StripePrice.objects.filter(stripe_id__in=waiting.wanted)
+        total = sum(price.amount_minor * waiting.wanted[price.stripe_id] for price in made)
+        return waiting.quote.version.plan.name, Money(total, waiting.currency)
+    lines = [(line.quote.amount_minor, line.quantity) for line in targets.lines_now(row)]
+    # Begun before items were kept.
+    lines = lines or [(row.quote.amount_minor, row.quantity)]
+    return row.version.plan.name, Money(sum(price * quantity for price, quantity in lines), row.quote.currency)
 
 
 def _untold(found: list[Occasion]) -> Iterator[Occasion]:

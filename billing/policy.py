@@ -33,7 +33,12 @@ class Rule:
 Rules = Mapping[tuple[str, str], Rule]
 
 KEEP, SUSPEND, REVOKE = Rule(Action.KEEP), Rule(Action.SUSPEND), Rule(Action.REVOKE)
-LATE: dict[Cause, Rule] = {Cause.PAST_DUE: Rule(Action.SHORTEN, 7), Cause.UNPAID: SUSPEND, Cause.PAUSED: SUSPEND}
+LATE: dict[Cause, Rule] = {
+    Cause.PAST_DUE: Rule(Action.SHORTEN, 7),
+    Cause.UNPAID: SUSPEND,
+    Cause.PAUSED: SUSPEND,
+    Cause.UNCOLLECTIBLE: SUSPEND,
+}
 # A one-time purchase that is paid back is over. A subscription goes on: its next paid period gives access again.
 OF_KIND: dict[Kind, dict[Cause, Rule]] = {
     Kind.ONE_TIME: {
@@ -67,6 +72,7 @@ REASON = {
     Cause.PAST_DUE: Reason.PAST_DUE,
     Cause.UNPAID: Reason.UNPAID,
     Cause.PAUSED: Reason.PAUSED,
+    Cause.UNCOLLECTIBLE: Reason.UNPAID,
 }
 DISPUTED: dict[str, Cause] = {
     **dict.fromkeys(Dispute.OPEN, Cause.DISPUTE_OPENED),
@@ -135,22 +141,42 @@ def taken(kind: str, facts: Facts, rules: Rules) -> Taken:
     return replace(heaviest, ends_at=min(ends, default=None)) if heaviest.action is not Action.KEEP else Taken()
 
 
-def access_of(subscription: Subscription, facts: Facts | None, rules: Rules) -> Access:
-    """Say what a subscription gives now. `facts`: of its last payment; None while it has not been paid yet."""
+def access_of(subscription: Subscription, facts: Facts | None, rules: Rules, *, uncollectible: bool = False) -> Access:
+    """Say what a subscription gives now.
+
+    `facts`: of what was paid for its last period; None while it has not been paid yet. `uncollectible`: the period
+    that runs was billed, and given up.
+    """
     if subscription.status in (Status.INCOMPLETE, Status.INCOMPLETE_EXPIRED):
         return NOTHING
     end = subscription.current_period_end
     if subscription.status == Status.CANCELED:
         return Access(given=True, ends_at=subscription.ended_at or subscription.canceled_at or end, over=True)
     kind = Kind.TRIAL if facts is None else Kind.SUBSCRIPTION
-    lateness = LATENESS.get(Status(subscription.status))
-    if cause := lateness or (Cause.PAUSED if subscription.paused_at else None):
+    if cause := _lateness(subscription, kind, rules, uncollectible=uncollectible):
         access = _late(subscription, cause, rules[kind, cause])
     elif subscription.cancel_at and subscription.cancel_at <= end:
         access = Access(given=True, ends_at=subscription.cancel_at)
     else:
         access = Access(given=True, ends_at=end, grace_until=end + RENEWAL_GRACE)
     return access if facts is None else _less(access, taken(kind, facts, rules), first=subscription.started_at)
+
+
+def _lateness(subscription: Subscription, kind: Kind, rules: Rules, *, uncollectible: bool) -> Cause | None:
+    """Name the cause by which the period that runs is not paid; of two the one whose rule takes more."""
+    status = LATENESS.get(Status(subscription.status))
+    told = status or (Cause.PAUSED if subscription.paused_at else None)
+    if not uncollectible:
+        return told
+    # Stripe calls it active again, as if it were paid.
+    given_up = rules[kind, Cause.UNCOLLECTIBLE]
+    if told is None:
+        return None if given_up.action is Action.KEEP else Cause.UNCOLLECTIBLE
+    return Cause.UNCOLLECTIBLE if _weight(given_up) > _weight(rules[kind, told]) else told
+
+
+def _weight(rule: Rule) -> tuple[int, int]:
+    return WEIGHT.index(rule.action), -rule.days
 
 
 def _causes(facts: Facts) -> Iterator[tuple[Cause, datetime]]:

@@ -98,7 +98,7 @@ def _compared(kind: str, window: Window) -> Iterator[list[Difference]]:
             there.add(found["id"])
             yield list(comparison.differences(found))
     # Made earlier, or by a test clock, or not known there at all.
-    for stripe_id, _ in comparison.expected(window):
+    for stripe_id in comparison.expected(window):
         if stripe_id not in there:
             yield comparisons.again(stripe_id)
 
@@ -144,7 +144,7 @@ def _is_grant(difference: Difference) -> bool:
 def _close(kinds: Iterable[str], left: list[Difference]) -> int:
     """Close the findings of ours whose difference is gone, whatever window they came from."""
     known = {(difference.kind, difference.object) for difference in left}
-    prefixes = tuple(COMPARED[kind].prefix for kind in kinds if kind in COMPARED)
+    prefixes = tuple(prefix for kind in kinds if kind in COMPARED for prefix in COMPARED[kind].prefixes)
     causeless = _causeless() if GRANTS in kinds else set()
     closed = 0
     for finding in Finding.objects.filter(closed_at=None).order_by("pk").iterator():

@@ -112,3 +112,17 @@ class NotPaused(BillingError):
 
     def __init__(self, status: str):
         super().__init__(f"The subscription is {status} and collects: there is nothing to resume.")
+
+
+class NotProposable(BillingError):
+    code = "price_not_proposable"
+
+    def __init__(self, reason: str):
+        super().__init__(f"No other price can be proposed: {reason}.")
+
+
+class NoProposal(BillingError):
+    code = "no_proposed_price"
+
+    def __init__(self) -> None:
+        super().__init__("No other price was proposed for this subscription.")

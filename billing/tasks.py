@@ -8,7 +8,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.conf import settings
 
-from billing import gaps, janitor, notices, reconcile, rules, sync, webhooks
+from billing import earned, gaps, janitor, notices, reconcile, repricing, rules, sync, webhooks
 from billing.at_stripe.lists import Window
 from billing.errors import AlreadyReconciling
 from events import clock
@@ -62,3 +62,10 @@ def compare_books(days: int = 1) -> None:
 def apply_policy() -> None:
     """Let access follow the rules that staff have changed."""
     rules.apply(at=clock.now())
+
+
+@shared_task(name="billing.settle_zones")
+def settle_zones() -> None:
+    """Finish what the policy and the buyers have decided about claimed countries."""
+    earned.refuse_due()
+    repricing.settle_due(at=clock.now())

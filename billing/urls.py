@@ -66,6 +66,7 @@ urlpatterns = [
         subscription_steps.ReactivateSubscription.as_view(),
         name="subscription-reactivate",
     ),
+    path("subscriptions/<uuid:id>/consent", subscription_steps.Consent.as_view(), name="subscription-consent"),
     path("subscriptions/<uuid:id>/pause", subscription_steps.PauseSubscription.as_view(), name="subscription-pause"),
     path("subscriptions/<uuid:id>/resume", subscription_steps.ResumeSubscription.as_view(), name="subscription-resume"),
     path("webhooks/stripe", webhooks.StripeWebhook.as_view(), name="stripe-webhook"),

@@ -39,6 +39,7 @@ app.conf.update(
         "follow changed rules": {"task": "billing.apply_policy", "schedule": 60.0},
         "write down what has ended": {"task": "entitlements.expire", "schedule": 60.0},
         "seal history": {"task": "events.seal", "schedule": 300.0},
+        "settle claimed countries": {"task": "billing.settle_zones", "schedule": 60.0},
         "tell customers": {"task": "billing.tell_customers", "schedule": 300.0},
         "send mail": {"task": "events.send_mail", "schedule": 30.0},
         "forget sessions that have ended": {"task": "config.clear_sessions", "schedule": 3600.0},

@@ -15,6 +15,11 @@ from config.api import issuers
 from vault import keyring, stops
 from vault.errors import BadKey
 
+# Only a dearer card names another price in the same currency.
+ZONE_ACTS = {
+    **dict.fromkeys(("prepaid", "no_card_country", "other_currency"), ("accept", "flag", "refund_and_cancel")),
+    "dearer": ("accept", "flag", "reprice", "refund_and_cancel"),
+}
 ISSUER_HINT = "JWT_ALGORITHM with JWT_SECRET or AUTH_PUBLIC_KEY, or the issuer's row in JWT_ISSUERS."
 
 
@@ -68,6 +73,18 @@ def live_money_is_not_debugged(**_options: Any) -> list[CheckMessage]:
         found.append(Error("A live Stripe key must not run with DEBUG.", id="farebox.E007"))
     if settings.STRIPE_LIVE_MODE and settings.STRIPE_API_BASE != "https://api.stripe.com":
         found.append(Error("A live Stripe key must go to Stripe: unset STRIPE_API_BASE.", id="farebox.E008"))
+    return found
+
+
+@register()
+def zones_are_settled_as_named(**_options: Any) -> list[CheckMessage]:
+    """Refuse a policy of claimed countries that nobody could follow."""
+    found: list[CheckMessage] = []
+    for ground, act in settings.ZONE_POLICY.items():
+        if act not in ZONE_ACTS.get(ground, ()):
+            found.append(Error(f"ZONE_POLICY: {ground}={act} is not possible.", id="farebox.E024"))
+    if settings.ZONE_WITHOUT_CONSENT not in ("keep", "cancel"):
+        found.append(Error("ZONE_WITHOUT_CONSENT is keep or cancel.", id="farebox.E025"))
     return found
 
 

@@ -73,6 +73,8 @@ STATUS: dict[type[Exception], int] = {
     billing.subscription_errors.PreviewGone: 409,
     billing.subscription_errors.NothingToReactivate: 409,
     billing.subscription_errors.NotPaused: 409,
+    billing.subscription_errors.NotProposable: 409,
+    billing.subscription_errors.NoProposal: 409,
 }
 
 

@@ -144,6 +144,9 @@ ALLOWED_RETURN_ORIGINS = env.list("ALLOWED_RETURN_ORIGINS", default=["http://loc
 REFUND_CAPS = env.get_value("REFUND_CAPS", cast={"value": int}, default={"usd": 10000, "eur": 10000, "gbp": 10000})
 # So much dearer may a plan be where the card is from before the claimed country is flagged.
 ZONE_TOLERANCE_PERCENT = env.int("ZONE_TOLERANCE_PERCENT", 10)
+# What is done about a claimed country that does not hold, by its ground; what is not named is flagged for staff.
+ZONE_POLICY = env.get_value("ZONE_POLICY", cast={"value": str}, default={})
+ZONE_WITHOUT_CONSENT = env.str("ZONE_WITHOUT_CONSENT", "keep")
 
 # ---- who may come in -------------------------------------------------------------------------------------------------
 JWT_ALGORITHM = env.str("JWT_ALGORITHM", "HS256")

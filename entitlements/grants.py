@@ -50,9 +50,10 @@ def grant(
     """Let the source give the user exactly this version's features over `[starts_at, ends_at)`, and return them.
 
     May be repeated. Rows that are missing are made, others take the new dates and terms, an expired one runs again,
-    a suspended one too unless `keep_suspended`; features that the version lacks are canceled. A source that was
-    revoked, or ended by `cancel`, gives nothing any more. A renewal without a gap keeps the first start, because limits
-    count their periods from it. Raises SpanReversed, GraceWithoutEnd, and RuntimeError outside a transaction.
+    a suspended one too unless `keep_suspended` or staff hold it back; features that the version lacks are canceled. A
+    source that was revoked, or ended by `cancel`, gives nothing any more. A renewal without a gap keeps the first
+    start, because limits count their periods from it. Raises SpanReversed, GraceWithoutEnd, and RuntimeError outside a
+    transaction.
     """
     span = Span(starts_at, ends_at, grace_until)
     terms = _terms(version, subscription_id)
@@ -61,7 +62,9 @@ def grant(
     if any(is_over(row) for row in rows):
         Entitlement.objects.filter(pk__in=made).delete()
         return []
-    hold = hold_of(rows) if keep_suspended else None
+    hold = hold_of(rows)
+    if not keep_suspended and hold != Reason.STAFF:
+        hold = None
     for row in rows:
         if row.id in made:
             story.tell_created(row, at=at)
@@ -76,11 +79,12 @@ def grant(
 def suspend(source: Source, *, reason: str, at: datetime) -> None:
     """Hold back what the source gives, from `at` on. May be repeated, also for another reason.
 
-    Raises UnknownReason.
+    What staff hold back stays theirs: another reason does not take its place. Raises UnknownReason.
     """
     _require_known(reason)
     for row in _locked(source):
-        if row.status in (Status.ACTIVE, Status.SUSPENDED):
+        held_by_staff = row.status == Status.SUSPENDED and row.reason == Reason.STAFF
+        if row.status in (Status.ACTIVE, Status.SUSPENDED) and not held_by_staff:
             _change(row, at=at, status=Status.SUSPENDED, reason=reason)
 
 
@@ -96,6 +100,12 @@ def revoke(source: Source, *, reason: str, at: datetime) -> None:
     for row in _locked(source):
         if row.status in (Status.ACTIVE, Status.SUSPENDED):
             _change(row, at=at, status=Status.REVOKED, reason=reason)
+
+
+def is_revoked(source_id: str, *, reason: str) -> bool:
+    """Say whether something that a source gave was taken away for good, for that reason."""
+    rows = Entitlement.objects.filter(source_id=source_id, status=Status.REVOKED, reason=reason)
+    return rows.exists()
 
 
 def cancel(source: Source, *, at: datetime) -> None:

@@ -39,8 +39,8 @@ def hold_of(rows: Iterable[Entitlement]) -> str | None:
 
 
 def status_after(row: Entitlement, end: datetime | None, *, at: datetime, keep_suspended: bool) -> str:
-    """Return the status that follows from new dates."""
-    if row.status == Status.SUSPENDED and not keep_suspended:
+    """Return the status that follows from new dates. What staff hold back only staff give again."""
+    if row.status == Status.SUSPENDED and not keep_suspended and row.reason != Reason.STAFF:
         return Status.ACTIVE
     if row.status in (Status.EXPIRED, Status.CANCELED) and (end is None or end > at):
         return Status.ACTIVE

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from billing import earned
+from billing import earned, proposals
 from billing.admin.states import Moving
 from billing.errors import BillingError
 from billing.models import ZoneCheck
@@ -21,7 +21,7 @@ class ZoneCheckAdmin(Moving):
     list_select_related = ("payment", "quote")
     search_fields = ("payment__customer__user_id", "payment__stripe_id")
     action_form = ExplainedAction
-    actions = ("accept", "refund_and_cancel")
+    actions = ("accept", "propose", "refund_and_cancel")
 
     @display(description="claimed")
     def claim(self, row: ZoneCheck) -> str:
@@ -36,6 +36,11 @@ class ZoneCheckAdmin(Moving):
     def accept(self, request: HttpRequest, checks: QuerySet[ZoneCheck]) -> None:
         """Let the chosen claims stand."""
         _each(request, checks, earned.accept)
+
+    @admin.action(description="Ask the buyer for the price of his card's country", permissions=["decide"])
+    def propose(self, request: HttpRequest, checks: QuerySet[ZoneCheck]) -> None:
+        """Propose the other price from the next period on; it is billed only if he agrees."""
+        _each(request, checks, proposals.propose)
 
     @admin.action(description="Refund all of it and cancel", permissions=["decide"])
     def refund_and_cancel(self, request: HttpRequest, checks: QuerySet[ZoneCheck]) -> None:

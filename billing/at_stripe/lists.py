@@ -21,13 +21,18 @@ class Window:
 
 
 def made(kind: str, window: Window) -> Iterator[Object]:
-    """List what was made in a window, newest first: `payment_intents`, `subscriptions`, `refunds`, `checkouts`."""
+    """List what was made in a window, newest first.
+
+    `payment_intents`, `subscriptions`, `refunds`, `checkouts`, `invoices`, `disputes`.
+    """
     v1 = gateway.client().v1
     lists: dict[str, Any] = {
         "payment_intents": v1.payment_intents,
         "subscriptions": v1.subscriptions,
         "refunds": v1.refunds,
         "checkouts": v1.checkout.sessions,
+        "invoices": v1.invoices,
+        "disputes": v1.disputes,
     }
     created = {"gte": int(window.since.timestamp())}
     if window.until:

@@ -22,6 +22,7 @@ class PolicyRule(models.Model):
         PAST_DUE = "past_due"
         UNPAID = "unpaid"
         PAUSED = "paused"
+        UNCOLLECTIBLE = "uncollectible"
 
     class Action(models.TextChoices):
         KEEP = "keep"

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from billing.models import Subscription, SubscriptionChange, SubscriptionItem
+from billing.models import Subscription, SubscriptionChange, SubscriptionItem, ZoneCheck
 from billing.serializers.money import MoneyFields
 from config.api import fields
 from config.api.masking import Masked, tail
@@ -85,6 +85,16 @@ class ChangeSerializer(MoneyFields):
         return Money(row.next_minor, row.currency).decimal
 
 
+class ProposedPrice(serializers.Serializer[Any]):
+    """What each renewal costs if the buyer agrees; he is charged nothing more until he does."""
+
+    amount = serializers.IntegerField(source="proposed.amount_minor", help_text="Of one, in minor units.")
+    currency = serializers.CharField(source="proposed.currency")
+    amount_decimal = serializers.CharField(source="proposed.amount.decimal")
+    country_code = serializers.CharField(source="proposed.country_code")
+    answer_until = serializers.DateTimeField()
+
+
 class SubscriptionSerializer(Masked, serializers.ModelSerializer[Subscription]):
     masked = {"stripe_id": tail, "stripe_customer_id": tail}
     user_id = serializers.CharField(source="customer.user_id")
@@ -93,6 +103,7 @@ class SubscriptionSerializer(Masked, serializers.ModelSerializer[Subscription]):
     stripe_customer_id = serializers.CharField(source="customer.stripe_id", allow_null=True)
     items = serializers.SerializerMethodField()
     pending_change = serializers.SerializerMethodField()
+    proposed_price = serializers.SerializerMethodField()
     previous_subscription_id = serializers.UUIDField(source="previous_id", allow_null=True)
 
     class Meta:
@@ -106,6 +117,7 @@ class SubscriptionSerializer(Masked, serializers.ModelSerializer[Subscription]):
             "quantity",
             "items",
             "pending_change",
+            "proposed_price",
             "checkout_id",
             "previous_subscription_id",
             "product_line",
@@ -137,6 +149,12 @@ class SubscriptionSerializer(Masked, serializers.ModelSerializer[Subscription]):
         """Show the change that waits: for Stripe, for its money, or for the next period."""
         waiting = next((one for one in row.changes.all() if one.status in SubscriptionChange.OPEN), None)
         return waiting and ChangeSerializer(waiting, context=self.context).data
+
+    @extend_schema_field(ProposedPrice(allow_null=True))
+    def get_proposed_price(self, row: Subscription) -> Any:
+        """Show the price that the buyer is asked to agree to."""
+        open = next((one for one in row.zone_checks.all() if one.status == ZoneCheck.Status.PROPOSED), None)
+        return open and ProposedPrice(open).data
 
 
 class StartedSubscription(SubscriptionSerializer):
@@ -225,6 +243,10 @@ class Reactivation(Strict):
 
 class Pause(Strict):
     resumes_at = fields.Moment(required=False, help_text="RFC 3339 with an offset; left out: until it is resumed.")
+
+
+class ConsentAnswer(Strict):
+    accept = fields.Boolean(help_text="true: bill the proposed price from the next period on.")
 
 
 class SubscriptionQuery(Strict):

@@ -9,10 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from billing import changing, pausing
+from billing import changing, pausing, repricing
 from billing.idempotency import Asking
 from billing.serializers.subscriptions import (
     ChangeSerializer,
+    ConsentAnswer,
     NewPreview,
     Pause,
     Reactivation,
@@ -69,3 +70,13 @@ class ResumeSubscription(APIView):
         subscription = find(request, id)
         pausing.resume(subscription)
         return Response(started(request, subscription))
+
+
+class Consent(APIView):
+    @extend_schema(request=ConsentAnswer, responses=SubscriptionSerializer)
+    def post(self, request: Request, id: UUID) -> Response:
+        """Agree to the proposed price from the next period on, or decline it. Charges nothing now. May be repeated."""
+        body = ConsentAnswer(data=request.data)
+        body.is_valid(raise_exception=True)
+        repricing.answer(find(request, id), accept=body.validated_data["accept"])
+        return Response(SubscriptionSerializer(find(request, id), context=seen_by(request)).data)

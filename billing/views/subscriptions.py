@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from billing import changing, subscribing, subscriptions
 from billing.idempotency import Asking
-from billing.models import Subscription, SubscriptionChange, SubscriptionItem
+from billing.models import Subscription, SubscriptionChange, SubscriptionItem, ZoneCheck
 from billing.serializers.subscriptions import (
     CancelQuery,
     NewSubscription,
@@ -101,8 +101,11 @@ def rows() -> QuerySet[Subscription]:
     """Return the subscriptions, with what is shown of them."""
     items = SubscriptionItem.objects.filter(removed_at=None).select_related("quote", "version")
     waiting = SubscriptionChange.objects.filter(status__in=SubscriptionChange.OPEN).select_related("quote__version")
+    proposed = ZoneCheck.objects.filter(status=ZoneCheck.Status.PROPOSED).select_related("proposed")
     shown = Subscription.objects.select_related("customer", "version")
-    return shown.prefetch_related(Prefetch("items", items), Prefetch("changes", waiting))
+    return shown.prefetch_related(
+        Prefetch("items", items), Prefetch("changes", waiting), Prefetch("zone_checks", proposed)
+    )
 
 
 def find(request: Request, id: UUID) -> Subscription:

@@ -27,6 +27,7 @@ STAFF: Row = {Role.SUPPORT: Reach.ANY, Role.ADMIN: Reach.ANY}
 STAFF_AND_SERVICES: Row = {Role.SERVICE: Reach.ANY, Role.SUPPORT: Reach.ANY, Role.ADMIN: Reach.ANY}
 SERVICES_AND_ADMIN: Row = {Role.SERVICE: Reach.ANY, Role.ADMIN: Reach.ANY}
 OWNER_AND_READERS: Row = {Role.USER: Reach.OWN, **STAFF_AND_SERVICES}
+OWNER: Row = {Role.USER: Reach.OWN}
 OWNER_AND_ADMIN: Row = {Role.USER: Reach.OWN, Role.ADMIN: Reach.ANY}
 OWNER_SERVICES_AND_ADMIN: Row = {Role.USER: Reach.OWN, **SERVICES_AND_ADMIN}
 OWNER_AND_STAFF: Row = {Role.USER: Reach.OWN, Role.SUPPORT: Reach.ANY, Role.ADMIN: Reach.ANY}
@@ -76,6 +77,8 @@ ROLES: Mapping[str, Row] = {
     "PATCH subscription": OWNER_AND_ADMIN,
     "POST subscription-preview": OWNER_AND_ADMIN,
     "POST subscription-reactivate": OWNER_AND_ADMIN,
+    # A consent is the buyer's own word.
+    "POST subscription-consent": OWNER,
     "POST subscription-pause": OWNER_AND_ADMIN,
     "POST subscription-resume": OWNER_AND_ADMIN,
     "GET subscription": OWNER_AND_READERS,

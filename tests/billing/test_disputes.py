@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from billing import refunds, rules, sync
+from billing import disputes, gateway, refunds, rules, sync
 from billing.errors import RefundTooLarge
 from billing.idempotency import Asking
-from billing.models import Dispute, Payment
+from billing.models import Dispute, Finding, Payment
 from billing.policy import Action, Cause, Kind, Rule
+from billing.transactions import whole
+from entitlements import grants
+from entitlements.grants import Source
+from entitlements.models import SourceType
 from events import clock
 from tests.api import api
 from tests.buyer import Buyer
@@ -80,6 +84,50 @@ def test_a_won_dispute_restores_what_it_took(buyer: Buyer) -> None:
     assert buyer.may().allowed
     assert not buyer.payment.disputed
     assert buyer.history("dispute") == ["dispute.opened", "dispute.won"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_lost_dispute_that_is_won_after_all_waits_for_a_person(buyer: Buyer, times: int) -> None:
+    """The money is back, and what was revoked stays revoked: a finding says so, once."""
+    buyer.buy()
+    lost = close(buyer, dispute(buyer), won=False)
+    found = gateway.fetch(lost.stripe_id)
+    assert found
+
+    for _ in range(times):
+        whole(disputes.settle)({**found, "status": "won"}, looked_at=clock.now())
+
+    assert (buyer.payment.lost_minor, buyer.may().reason_code) == (0, "revoked")
+    finding = Finding.objects.get()
+    assert (finding.kind, finding.object) == ("status", f"dispute:{lost.pk}")
+    assert buyer.history("dispute") == ["dispute.opened", "dispute.lost", "dispute.won"]
+
+
+def test_a_dispute_won_after_all_needs_nobody_where_access_comes_back(buyer: Buyer) -> None:
+    """A subscription is held only, so the same look gives it again."""
+    subscription = buyer.subscribe()
+    lost = close(buyer, dispute(buyer, subscription.payments.get()), won=False)
+    assert buyer.may().reason_code == "suspended_chargeback"
+
+    whole(disputes.settle)({**(gateway.fetch(lost.stripe_id) or {}), "status": "won"}, looked_at=clock.now())
+
+    assert buyer.may().allowed
+    assert not Finding.objects.exists()
+
+
+def test_what_staff_hold_back_no_payment_or_dispute_gives_again(buyer: Buyer) -> None:
+    """A renewal, and a dispute that comes and goes: the hold of staff outlasts them."""
+    subscription = buyer.subscribe()
+    source = Source(SourceType.SUBSCRIPTION, str(subscription.pk))
+    whole(grants.suspend)(source, reason="staff", at=clock.now())
+
+    close(buyer, dispute(buyer, subscription.payments.get()), won=False)
+    buyer.stripe.advance(str(buyer.customer.stripe_id), to=int(subscription.current_period_end.timestamp()) + 7200)
+    buyer.stripe.deliver()
+
+    assert buyer.may(at=subscription.current_period_end).reason_code == "suspended_staff"
+    whole(grants.resume)(source, at=clock.now())
+    assert buyer.may(at=subscription.current_period_end).allowed
 
 
 def test_a_refund_in_between_is_not_restored(buyer: Buyer) -> None:

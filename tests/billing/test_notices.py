@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from billing import janitor, notices, persons, refunds, subscriptions, sync, tasks
+from billing import changing, janitor, notices, persons, refunds, subscriptions, sync, tasks
 from billing.idempotency import Asking
 from billing.models import Invoice, Notice, Refund, Subscription
 from billing.notices import NEWS_FOR, Card
+from billing.targets import Target
 from events import clock, mail
 from events.models import Event, Mail
 from pricing import plans
 from pricing.models import Plan
+from pricing.money import Money
 from tests.billing.test_subscriptions import HOUR, break_card, pass_time
 from tests.books import empty, forget_plan
 from tests.buyer import Buyer
@@ -102,6 +104,53 @@ def test_which_renewals_are_told_of_is_a_setting(buyer: Buyer, settings: Any) ->
 
     assert notices.tell_due(at=subscription.current_period_end - 2 * DAY) == 1
     assert told(buyer) == ["renewal_coming"]
+
+
+def test_a_renewal_is_told_with_what_it_costs_by_now(buyer: Buyer, settings: Any) -> None:
+    """Quantity and items count, and the change that waits for that very day; a wish that was dropped does not."""
+    settings.RENEWAL_NOTICE_DAYS = {"monthly": 3, "yearly": 3}
+    subscription = buyer.subscribe()
+    amounts = []
+    for target in (
+        Target(quantity=3),
+        Target(items=({"plan_id": "basic-monthly", "quantity": 2},)),
+        Target(quantity=2),
+        Target(quantity=3),
+        Target(items=()),
+    ):
+        changing.change(subscription, target, asking=Asking.of("user:anna", None, {}))
+        subscription.refresh_from_db()
+        Notice.objects.all().delete()
+        assert notices.tell_due(at=subscription.current_period_end - 2 * DAY) == 1
+        amounts.append(said("renewal_coming")["amount"])
+
+    assert amounts == [str(Money(minor, "usd")) for minor in (2400, 3200, 2400, 3200, 2400)]
+
+
+def test_a_trial_is_told_with_the_quantity_that_it_will_bill(buyer: Buyer, yearly: str) -> None:
+    subscription = buyer.subscribe(yearly)
+    assert subscription.trial_end
+    changing.change(subscription, Target(quantity=3), asking=Asking.of("user:anna", None, {}))
+
+    assert notices.tell_due(at=subscription.trial_end - DAY) == 1
+    assert said("trial_ending")["amount"] == str(Money(3 * subscription.quote.amount_minor, "usd"))
+
+
+def test_the_bridge_to_another_interval_is_no_trial_that_ends(buyer: Buyer, settings: Any) -> None:
+    """Stripe calls it a trial, and tells of its end; to the buyer it is the renewal, at what the year will cost."""
+    settings.RENEWAL_NOTICE_DAYS = {"monthly": 3}
+    subscription = buyer.subscribe()
+    end = subscription.current_period_end
+    change = changing.change(subscription, Target(plan_id="family-yearly"), asking=Asking.of("user:anna", None, {}))
+    assert change
+    assert buyer.stripe.get(f"subscriptions/{subscription.stripe_id}")["status"] == "trialing"
+    pass_time(buyer, end - 2 * DAY)
+
+    assert notices.tell_due(at=end - 2 * DAY) == 1
+
+    assert told(buyer) == ["renewal_coming"]
+    due = (said("renewal_coming")["plan"], said("renewal_coming")["amount"])
+    assert due == (change.quote.version.plan.name, str(change.quote.amount))
 
 
 def test_a_failed_renewal_is_told_and_so_is_its_recovery(buyer: Buyer, mailbox: Mailbox) -> None:

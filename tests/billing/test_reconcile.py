@@ -12,12 +12,13 @@ from django.db import connection
 from billing import findings, leases, payments, reconcile, tasks
 from billing.at_stripe.lists import Window
 from billing.errors import LeaseLost
-from billing.models import Checkout, Customer, Finding, Lease, Payment, Refund
+from billing.models import Checkout, Customer, Dispute, Finding, Invoice, Lease, Payment, Refund
 from billing.transactions import whole
 from config.celery import app
 from entitlements.models import Entitlement
 from events import clock
 from events.models import Event
+from tests.billing.billed import an_open_invoice
 from tests.buyer import Buyer
 from tests.stripe_side import DECLINED_CARD
 
@@ -36,16 +37,18 @@ def settle() -> reconcile.Report:
 
 
 def test_books_that_agree_have_no_differences(buyer: Buyer) -> None:
-    """Payments, subscriptions and refunds of the window, all compared."""
+    """Payments, subscriptions, refunds, pages, invoices and disputes of the window, all compared."""
     buyer.buy()
     buyer.subscribe()
     buyer.stripe.post("refunds", payment_intent=str(Payment.objects.earliest("id").stripe_id))
+    buyer.stripe.control("disputes", charge=Payment.objects.latest("id").stripe_charge_id)
     buyer.stripe.deliver()
 
     report = reconcile.compare(hour())
 
     assert report.differences == []
-    assert report.compared == {"payment_intents": 2, "subscriptions": 1, "refunds": 1, "checkouts": 2, "grants": 1}
+    first = {"payment_intents": 2, "subscriptions": 1, "refunds": 1, "checkouts": 2}
+    assert report.compared == {**first, "invoices": 1, "disputes": 1, "grants": 1}
 
 
 def test_an_event_that_never_came_is_found_and_healed(buyer: Buyer) -> None:
@@ -96,6 +99,115 @@ def test_a_refund_that_never_came_is_found_and_healed(buyer: Buyer) -> None:
     assert differences() == set()
 
 
+def test_an_invoice_whose_events_never_came_is_found_and_healed(buyer: Buyer) -> None:
+    """A renewal that Stripe billed and nobody here heard of: its invoice, and then that it was written off."""
+    buyer.subscribe()
+    owed = an_open_invoice(buyer)
+    buyer.stripe.post(f"invoices/{owed.stripe_id}/mark_uncollectible")
+    buyer.stripe.post("invoices", customer=str(buyer.customer.stripe_id), currency="usd")
+    assert differences() == {("missing_here", "in_"), ("status", "in_")}
+
+    report = reconcile.run(hour(), kinds=["invoices"])
+
+    owed.refresh_from_db()
+    assert (len(report.differences), report.left, owed.status) == (2, [], "uncollectible")
+    assert differences() == set()
+    assert not Finding.objects.exists()
+
+
+def test_an_invoice_of_other_numbers_takes_those_of_stripe(buyer: Buyer) -> None:
+    """Our row is a copy of what Stripe asks for: amount and what is paid of it follow a look, once or twice."""
+    buyer.subscribe()
+    Invoice.objects.update(total_minor=1, amount_paid_minor=2)
+    found = [one.kind for one in reconcile.compare(hour(), kinds=["invoices"]).differences]
+    assert found == ["amount", "amount"]
+
+    assert [reconcile.run(hour(), kinds=["invoices"]).left for _ in range(2)] == [[], []]
+
+    row = Invoice.objects.get()
+    assert row.total_minor == row.amount_paid_minor == buyer.payment.amount_minor
+
+
+def test_an_invoice_that_stripe_does_not_know_is_a_finding_but_a_draft(buyer: Buyer) -> None:
+    """Only a draft can be deleted there: its row is closed. Any other one waits for a person."""
+    buyer.subscribe()
+    draft = buyer.stripe.post("invoices", customer=str(buyer.customer.stripe_id), currency="usd")["id"]
+    buyer.stripe.deliver()
+    buyer.stripe.http.delete(f"/v1/invoices/{draft}").raise_for_status()
+    billed = Invoice.objects.get(status="paid")
+    real, billed.stripe_id = billed.stripe_id, "in_gone"
+    billed.save(update_fields=["stripe_id"])
+
+    report = reconcile.run(hour(), kinds=["invoices"])
+
+    assert {(one.kind, one.object) for one in report.left} == {("missing_there", "in_gone")}
+    assert Finding.objects.get().object == "in_gone"
+    assert set(Invoice.objects.values_list("stripe_id", "status")) == {
+        (draft, "deleted"),
+        ("in_gone", "paid"),
+        (real, "paid"),
+    }
+
+
+def test_an_invoice_of_a_subscription_that_is_not_ours_is_no_difference(buyer: Buyer) -> None:
+    """The same customer may buy of other software on the account: what that bills is none of ours."""
+    buyer.buy()
+    customer = str(buyer.customer.stripe_id)
+    buyer.stripe.post("payment_methods/pm_card_visa/attach", customer=customer)
+    price = buyer.stripe.post(
+        "prices", currency="usd", unit_amount=100, **{"recurring[interval]": "month", "product_data[name]": "Other"}
+    )["id"]
+    method = buyer.stripe.get("payment_methods", customer=customer)["data"][0]["id"]
+    buyer.stripe.post("subscriptions", customer=customer, default_payment_method=method, **{"items[0][price]": price})
+
+    assert reconcile.compare(hour(), kinds=["invoices"]).differences == []
+
+
+def test_a_dispute_whose_events_never_came_is_found_and_healed(buyer: Buyer) -> None:
+    """It is looked at through the payment that it takes from; once here, its end is found as well."""
+    buyer.buy()
+    made = buyer.stripe.control("disputes", charge=buyer.payment.stripe_charge_id)
+    assert differences() == {("missing_here", "du_")}
+    settle()
+    buyer.stripe.control(f"disputes/{made['id']}/close", won=False)
+    assert differences() == {("status", "du_")}
+
+    settle()
+
+    assert (Dispute.objects.get().status, buyer.payment.lost_minor) == ("lost", 1200)
+    assert buyer.may().reason_code == "revoked"
+    assert differences() == set()
+    assert not Finding.objects.exists()
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_dispute_that_no_look_can_heal_is_a_finding(buyer: Buyer, again: int) -> None:
+    """Decided here, open there: our table of moves knows no way back, so a person must look. Opened once."""
+    buyer.buy()
+    made = buyer.stripe.control("disputes", charge=buyer.payment.stripe_charge_id)
+    buyer.stripe.deliver()
+    Dispute.objects.get().move_to(Dispute.Status.LOST, at=clock.now())
+    Payment.objects.update(lost_minor=1200)
+
+    for _ in range(again):
+        settle()
+
+    assert (Finding.objects.get().kind, Finding.objects.get().object) == ("status", made["id"])
+
+
+def test_a_dispute_that_stripe_does_not_know_is_missing_there(buyer: Buyer) -> None:
+    """Also one of an older account, whose disputes begin with `dp_`."""
+    buyer.buy()
+    buyer.stripe.control("disputes", charge=buyer.payment.stripe_charge_id)
+    buyer.stripe.deliver()
+    Dispute.objects.update(stripe_id="dp_gone")
+
+    report = reconcile.run(hour(), kinds=["disputes"])
+
+    assert {(one.kind, one.object) for one in report.left} == {("missing_there", "dp_gone")}
+    assert Dispute.objects.count() == 2
+
+
 def test_a_guest_of_other_software_is_no_difference(buyer: Buyer) -> None:
     """An intent without a customer belongs to none of ours, not to one whom Stripe does not know yet."""
     Customer.objects.create(user_id="ben")
@@ -138,10 +250,9 @@ def test_the_command_says_and_exits_by_what_it_found(buyer: Buyer, capsys: pytes
     """0 differences: a line and exit code 0; else a table and 1. --dry-run opens nothing."""
     buyer.buy()
     call_command("reconcile_stripe", "--since", "1h")
-    assert (
-        "compared 1 payment intents, 0 subscriptions, 0 refunds, 1 checkouts, 1 grants: 0 differences"
-        in capsys.readouterr().out
-    )
+    shown = capsys.readouterr().out
+    assert "compared 1 payment intents, 0 subscriptions, 0 refunds, 1 checkouts, 0 invoices, 0 disputes, " in shown
+    assert "1 grants: 0 differences" in shown
 
     Payment.objects.update(amount_minor=1300)
     with pytest.raises(CommandError, match="1 differences"):
@@ -168,7 +279,10 @@ def test_a_window_and_a_kind_bound_what_is_compared(buyer: Buyer, capsys: pytest
     call_command("reconcile_stripe", "--kind", "refunds", "--kind", "grants", "--dry-run")
 
     shown = capsys.readouterr().out
-    assert "0 payment intents, 0 subscriptions, 0 refunds, 0 checkouts, 0 grants: 0 differences" in shown
+    assert (
+        "0 payment intents, 0 subscriptions, 0 refunds, 0 checkouts, 0 invoices, 0 disputes, 0 grants: 0 differences"
+        in shown
+    )
     assert "compared 0 refunds, 0 grants: 0 differences" in shown
 
 

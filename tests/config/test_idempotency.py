@@ -145,6 +145,7 @@ NOT_MAKING = {
     "POST stripe-webhook",
     # Its successor is an order: raced in tests/billing/test_pausing.py. The other two change what is there.
     "POST subscription-reactivate",
+    "POST subscription-consent",
     "POST subscription-pause",
     "POST subscription-resume",
 }

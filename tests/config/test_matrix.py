@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db import transaction
 from django.test import Client
 
-from billing import approvals, pausing, payment_methods, refunds, subscriptions
+from billing import approvals, pausing, payment_methods, proposals, refunds, subscriptions
 from billing.idempotency import Asking
 from billing.models import (
     CardSetup,
@@ -147,6 +147,13 @@ def paused(things: Things) -> str:
     return f"/subscriptions/{things.subscription}"
 
 
+def asked(things: Things) -> str:
+    """Propose the price of the card's country, when there is a subscription, so that it can be answered."""
+    if check := ZoneCheck.objects.filter(payment__subscription=things.subscription, status="flagged").first():
+        proposals.propose(check, by="staff:root")
+    return f"/subscriptions/{things.subscription}"
+
+
 def ending(things: Things) -> str:
     """Plan the end of the subscription, when there is one, so that it can be undone."""
     if subscription := Subscription.objects.filter(pk=things.subscription).first():
@@ -211,6 +218,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "PATCH subscription": found("/subscriptions/{subscription}", {"plan_id": "pro-monthly"}),
     "POST subscription-preview": found("/subscriptions/{subscription}/preview", {"quantity": 2}),
+    "POST subscription-consent": Operation(lambda things: (f"{asked(things)}/consent", {"accept": False}), "object"),
     "POST subscription-pause": found("/subscriptions/{subscription}/pause", {}),
     "POST subscription-resume": Operation(lambda things: (f"{paused(things)}/resume", None), "object"),
     "POST subscription-reactivate": Operation(lambda things: (f"{ending(things)}/reactivate", {}), "object"),

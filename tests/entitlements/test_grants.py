@@ -303,6 +303,21 @@ def test_a_paid_renewal_resumes_unless_it_is_told_to_keep_the_suspension() -> No
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_staff_hold_back_only_staff_give_again(keep: bool) -> None:
+    """A renewal, another reason, a new feature: all stay held, for the same reason; `resume` gives all of it."""
+    give(a_version({"pdf": {}}))
+    grants.suspend(SUBSCRIPTION, reason="staff", at=T0 + DAY)
+    grants.suspend(SUBSCRIPTION, reason="past_due", at=T0 + DAY)
+
+    give(a_version({"pdf": {}, "charts": {}}), ends_at=END + DAY, at=T0 + 2 * DAY, keep_suspended=keep)
+
+    assert [reason(code, T0 + 2 * DAY) for code in ("pdf", "charts")] == ["suspended_staff"] * 2
+    grants.resume(SUBSCRIPTION, at=T0 + 3 * DAY)
+    assert [reason(code, T0 + 3 * DAY) for code in ("pdf", "charts")] == ["granted"] * 2
+
+
+@pytest.mark.django_db
 def test_a_feature_that_is_added_to_what_is_suspended_is_suspended_too() -> None:
     """Also when the plan drops another at once, and when it is said again: rows stand in no order."""
     for number in range(8):

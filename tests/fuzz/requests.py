@@ -42,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "patch_subscription": {"quantity": 2, "items": [{"plan_id": "basic-monthly", "quantity": 1}], "expected_amount": 1},
     "post_subscription_preview": {"quantity": 2, "items": [{"plan_id": "basic-monthly", "quantity": 1}]},
     "post_subscription_reactivate": {"payment_method": "pm_card_visa", "country_code": "IN"},
+    "post_subscription_consent": {"accept": True},
     "post_subscription_pause": {"resumes_at": "2030-01-01T00:00:00Z"},
     "post_refunds": {"payment_id": ABSENT},
     "post_refund_approvals": {"payment_id": ABSENT, "reason": "duplicate"},
