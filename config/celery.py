@@ -43,6 +43,7 @@ app.conf.update(
         "tell customers": {"task": "billing.tell_customers", "schedule": 300.0},
         "send mail": {"task": "events.send_mail", "schedule": 30.0},
         "forget sessions that have ended": {"task": "config.clear_sessions", "schedule": 3600.0},
+        "forget wrong logins that lock nobody": {"task": "config.forget_failed_logins", "schedule": 900.0},
         "fill the gaps in what Stripe told": {"task": "billing.fill_gaps", "schedule": 300.0},
         "empty old webhook bodies": {"task": "billing.empty_bodies", "schedule": 6 * 3600.0},
         "compare the books of the day": {"task": "billing.reconcile", "schedule": crontab(minute=17)},

@@ -257,6 +257,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "RefundReason": "billing.models.refund.Refund.Reason",
+        "PaymentStatus": "billing.serializers.payments.SHOWN",
         "HoldReason": "entitlements.models.Reason",
     },
     "SERVE_AUTHENTICATION": [],

@@ -95,7 +95,7 @@ class BulkRequestSerializer(Strict):
         return rows
 
 
-class ChangeSerializer(serializers.Serializer[Any]):
+class ZoneChangeSerializer(serializers.Serializer[Any]):
     iso_code = serializers.CharField(source="key")
     before = serializers.DictField(child=serializers.CharField(allow_null=True), allow_null=True)
     after = serializers.DictField(child=serializers.CharField(allow_null=True))
@@ -108,5 +108,5 @@ class BulkSerializer(serializers.Serializer[Any]):
     added = serializers.ListField(child=serializers.CharField())
     changed = serializers.ListField(child=serializers.CharField())
     unchanged = serializers.ListField(child=serializers.CharField())
-    changes = ChangeSerializer(many=True)
+    changes = ZoneChangeSerializer(many=True)
     open_quotes = serializers.IntegerField()

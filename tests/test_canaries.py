@@ -8,20 +8,26 @@ import logging
 import secrets
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery.signals import before_task_publish
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from structlog.stdlib import ProcessorFormatter
 
+from billing import tasks
 from billing.models import Payment
 from config import logs
+from events import mail
+from events.models import Mail
 from tests.api import token
 from tests.buyer import Buyer
+from tests.events.mailbox import Mailbox
 from tests.shown import Shown
 
 ORDER = {"plan_id": "premium-plan", "country_code": "IN", "success_url": "http://localhost:3000/done"}
@@ -55,15 +61,23 @@ class Canaries:
         self.sent[mark] = what
         return mark
 
+    def learn(self, secret: str, what: str) -> None:
+        """Watch for a secret that Stripe made."""
+        self.sent[secret] = what
+
     def seen_in(self, text: str) -> list[str]:
         """Name the secrets that stand in a text."""
         return [what for mark, what in self.sent.items() if mark in text]
 
-    def ask(self, client: Client, method: str, path: str, body: Any = "", **headers: str) -> int:
-        """Send a request, and keep the answer and its headers."""
+    def send(self, client: Client, method: str, path: str, body: Any = "", **headers: str) -> Any:
+        """Send a request whose answer tells a person his own secrets."""
         text = body if isinstance(body, str) else json.dumps(body)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = client.generic(method, path, text, content_type=JSON, headers=named)
+        return client.generic(method, path, text, content_type=JSON, headers=named)
+
+    def ask(self, client: Client, method: str, path: str, body: Any = "", **headers: str) -> int:
+        """Send a request, and keep the answer and its headers."""
+        answer = self.send(client, method, path, body, **headers)
         content = b"".join(answer.streaming_content) if answer.streaming else answer.content
         self.answers.append(content + str(answer.headers).encode())
         return int(answer.status_code)
@@ -111,11 +125,11 @@ def columns() -> Iterator[tuple[str, str]]:
 
 def resting(canaries: Canaries) -> tuple[int, list[tuple[str, str, str]]]:
     """Count the columns, and name the secrets that stand in one."""
-    found, count = [], 0
+    found, count, marks = [], 0, [f"%{mark}%" for mark in canaries.sent]
     for table, column in columns():
         count += 1
         with connection.cursor() as cursor:
-            cursor.execute(f'SELECT "{column}"::text FROM "{table}" WHERE "{column}"::text LIKE %s', ["%canary%"])
+            cursor.execute(f'SELECT "{column}"::text FROM "{table}" WHERE "{column}"::text LIKE ANY(%s)', [marks])
             found += [(table, column, what) for (text,) in cursor.fetchall() for what in canaries.seen_in(text)]
     return count, found
 
@@ -146,7 +160,7 @@ def enter_the_office(canaries: Canaries) -> None:
         client = Client()
         answer = client.post("/admin/login/?next=/admin/", {"username": "office", "password": password})
         canaries.answers.append(answer.content)
-    for path in ("customer", "payment", "webhookevent", "checkout"):
+    for path in ("customer", "payment", "paymentmethod", "webhookevent", "checkout", "subscription", "invoice"):
         canaries.answers.append(client.get(f"/admin/billing/{path}/").content)
     canaries.answers.append(client.get("/admin/events/event/").content)
 
@@ -187,8 +201,50 @@ def be_told(canaries: Canaries, buyer: Buyer) -> None:
     buyer.stripe.send(json.dumps({"id": "evt_odd", "note": canaries("unreadable event")}).encode())
 
 
+def live(canaries: Canaries, buyer: Buyer) -> None:
+    """Be known by name, leave a card, and ask for what is paid in the browser."""
+    client = Client(headers={"Authorization": f"Bearer {token()}"})
+
+    def made(path: str, body: Any, method: str = "POST") -> Any:
+        answer = canaries.send(client, method, f"/api/v1/{path}", body, Idempotency_Key=canaries(f"key of {path}"))
+        assert answer.status_code in {200, 201}, answer.content
+        return answer.json()
+
+    said = {"email": canaries("customer's e-mail") + "@example.com", "name": canaries("customer's name")}
+    made(f"customers/{buyer.customer.pk}", said, "PATCH")
+    canaries.learn(made("payment-methods/setup", {})["client_secret"], "secret of a setup")
+    card = {"type": "card", "card[number]": "4000056655665556", "card[exp_month]": 8, "card[exp_year]": 2030}
+    method = buyer.stripe.post("payment_methods", **card, **{"card[cvc]": "123"})
+    canaries.learn(method["card"]["fingerprint"], "fingerprint of a card")
+    made("payment-methods", {"payment_method_id": method["id"]})
+    begun = made("subscriptions", {"plan_id": "pro-monthly", "country_code": "IN", "trial_days": 0})
+    canaries.learn(begun["client_secret"], "secret of a subscription")
+    client = Client(headers={"Authorization": f"Bearer {token('boss', 'admin')}"})
+    due = {"user_id": "anna", "amount": 2500, "currency": "USD"}
+    canaries.learn(made("payments", due)["client_secret"], "secret of a payment")
+    buyer.stripe.deliver()
+
+
+def be_written_to(canaries: Canaries, mailbox: Mailbox, settings: LazySettings) -> None:
+    """Send mail by a server that wants no password, then by one that refuses the address and says why."""
+    tasks.tell_customers()
+    assert Mail.objects.filter(status=Mail.Status.QUEUED).exists()
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "farebox", canaries("password of the mail server")
+    assert mail.send_due() == 0
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    mailbox.refuse = f"451 {canaries('what a mail server said')}"
+    assert mail.send_due(overdue=-timedelta(days=1)) == 0
+    assert Mail.objects.filter(status=Mail.Status.QUEUED, attempts=2).exists()
+
+
 def test_sixty_secrets_come_to_rest_nowhere(
-    buyer: Buyer, log_lines: io.StringIO, rung: list[Any], shown: Shown, capsys: pytest.CaptureFixture[str]
+    buyer: Buyer,
+    mailbox: Mailbox,
+    settings: LazySettings,
+    log_lines: io.StringIO,
+    rung: list[Any],
+    shown: Shown,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """SE-05, SE-07, SE-08: none in logs, errors, metrics, history, Celery's messages or a plain column."""
     canaries = Canaries()
@@ -196,6 +252,8 @@ def test_sixty_secrets_come_to_rest_nowhere(
     knock(canaries)
     buy(canaries, buyer)
     be_told(canaries, buyer)
+    live(canaries, buyer)
+    be_written_to(canaries, mailbox, settings)
     enter_the_office(canaries)
     call_command("sweep", once=True)
     canaries.ask(Client(), "GET", "/metrics")

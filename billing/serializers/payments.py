@@ -11,6 +11,7 @@ from config.api.masking import hidden, hidden_values, tail
 from config.api.strict import Strict
 
 REFUNDED = ("partially_refunded", "refunded")
+SHOWN = [*Payment.Status.values, *REFUNDED]
 CURRENCY = r"^[A-Za-z]{3}\Z"
 METHOD = r"^(pm_[A-Za-z0-9_]+|card|credit_card|debit_card)\Z"
 # The spellings of the services before (rulings 1 and 2).
@@ -43,9 +44,7 @@ class PaymentSerializer(MoneyFields):
         "failure_reason": hidden,
         "metadata": hidden_values,
     }
-    status = serializers.ChoiceField(
-        source="shown_status", choices=[*Payment.Status.values, "partially_refunded", "refunded"]
-    )
+    status = serializers.ChoiceField(source="shown_status", choices=SHOWN)
     user_id = serializers.CharField(source="customer.user_id")
     amount_refunded = serializers.IntegerField(source="refunded_minor", help_text="In minor units.")
     amount_lost = serializers.IntegerField(source="lost_minor", help_text="Taken back by banks for good; minor units.")

@@ -27,7 +27,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import subject
-from config.api.strict import valid
+from config.api.strict import Nothing, insist_on_nothing, valid
 
 # What a list is asked for -> how the rows are found.
 FOUND_BY = {
@@ -67,17 +67,19 @@ class OneInvoice(APIView):
 
 
 class VoidInvoice(APIView):
-    @extend_schema(request=None, responses={200: InvoiceWithLinesSerializer})
+    @extend_schema(request=Nothing, responses={200: InvoiceWithLinesSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Void an open invoice: nobody owes it any more. Repeated, it changes nothing."""
+        insist_on_nothing(request)
         invoice = invoicing.close(get_object_or_404(_invoices(), pk=id), void=True)
         return Response(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data)
 
 
 class GiveUpInvoice(APIView):
-    @extend_schema(request=None, responses={200: InvoiceWithLinesSerializer})
+    @extend_schema(request=Nothing, responses={200: InvoiceWithLinesSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Mark an open invoice as uncollectible: it is owed, and not expected. Repeated, it changes nothing."""
+        insist_on_nothing(request)
         invoice = invoicing.close(get_object_or_404(_invoices(), pk=id), void=False)
         return Response(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data)
 

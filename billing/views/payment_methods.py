@@ -25,6 +25,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import subject
+from config.api.strict import Nothing, insist_on_nothing
 
 
 class PaymentMethods(APIView):
@@ -64,9 +65,10 @@ class OnePaymentMethod(APIView):
 
 
 class DefaultPaymentMethod(APIView):
-    @extend_schema(request=None, responses={200: PaymentMethodSerializer})
+    @extend_schema(request=Nothing, responses={200: PaymentMethodSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Let all that recurs be paid by it, subscriptions that run too."""
+        insist_on_nothing(request)
         method = payment_methods.make_default(get_object_or_404(within(request, _methods()), pk=id))
         return Response(PaymentMethodSerializer(method, context=seen_by(request)).data)
 

@@ -24,6 +24,7 @@ from billing.views.subscriptions import find, started, target_of
 from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
+from config.api.strict import Nothing, insist_on_nothing
 
 
 class PreviewSubscription(APIView):
@@ -64,9 +65,10 @@ class PauseSubscription(APIView):
 
 
 class ResumeSubscription(APIView):
-    @extend_schema(request=None, responses=StartedSubscription)
+    @extend_schema(request=Nothing, responses=StartedSubscription)
     def post(self, request: Request, id: UUID) -> Response:
         """Collect again."""
+        insist_on_nothing(request)
         subscription = find(request, id)
         pausing.resume(subscription)
         return Response(started(request, subscription))

@@ -24,7 +24,12 @@ EVERYWHERE = {
     "429": "Too many requests",
     "503": "Not now: Retry-After says when",
 }
-WRITING = {"409": "Not as things stand", "422": "The key was used with another body", "502": "Stripe refused"}
+WRITING = {
+    "402": "The bank does not take the card",
+    "409": "Not as things stand",
+    "422": "The key was used with another body",
+    "502": "Stripe refused",
+}
 READING = {"413": "Body too large", "415": "Not JSON"}
 # Of the others a body is not read, and the library complains when asked for its shape.
 READ_BODIES = {"POST", "PUT", "PATCH"}

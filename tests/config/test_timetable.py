@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from axes.models import AccessAttempt
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -33,3 +35,16 @@ def test_sessions_that_have_ended_are_removed() -> None:
     tasks.clear_sessions()
 
     assert [session.get_decoded()["_auth_user_id"] for session in Session.objects.all()] == [str(live.pk)]
+
+
+@pytest.mark.django_db
+def test_a_typed_name_is_kept_only_while_it_locks() -> None:
+    """SE-07: who is in a hurry types the password as the name, and it must not stay."""
+    for name in ("hunter2-in-a-hurry", "ben"):
+        Client().post("/admin/login/", {"username": name, "password": "wrong"})
+    past = timezone.now() - settings.AXES_COOLOFF_TIME - timedelta(seconds=1)
+    AccessAttempt.objects.filter(username="hunter2-in-a-hurry").update(attempt_time=past)
+
+    tasks.forget_failed_logins()
+
+    assert [attempt.username for attempt in AccessAttempt.objects.all()] == ["ben"]
