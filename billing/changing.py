@@ -97,14 +97,14 @@ def change(
     as `preview` and `apply` do.
     """
     waiting = changes.open_of(subscription)
-    if waiting is None or waiting.status == Status.SCHEDULED:
+    if waiting is None or waiting.status in (Status.SCHEDULED, Status.ASKED):
         after = whole(targets.lines_after)(subscription, target, at=clock.now())
-        if targets.is_same(targets.lines_now(subscription), after):
+        if waiting and targets.billed(after) == waiting.wanted:
+            return apply(waiting)  # Asked before by one who got no answer: it is taken up where it stands.
+        if targets.is_same(targets.lines_now(subscription), after) and not _is_asked(waiting):
             if waiting:
                 undo(subscription)
             return None
-        if waiting and targets.billed(after) == waiting.wanted:
-            return waiting
     previewed, _ = preview(subscription, target, asking=asking)
     return apply(previewed, shown_due=shown_due)
 
@@ -155,6 +155,10 @@ def settle_unknown(change: SubscriptionChange, *, at: datetime) -> None:
     change.refresh_from_db()
     if change.status == Status.ASKED:
         _fail(change, "Stripe made no such change.")
+
+
+def _is_asked(waiting: SubscriptionChange | None) -> bool:
+    return waiting is not None and waiting.status == Status.ASKED
 
 
 def _require_changeable(subscription: Subscription) -> None:

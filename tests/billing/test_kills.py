@@ -16,11 +16,25 @@ import pytest
 from django.db import connections
 
 from billing import gateway, janitor, reconcile, refunds, subscriptions, sync
+from billing.at_stripe.lists import Window
 from billing.errors import NotLive
 from billing.idempotency import Asking
-from billing.models import Checkout, Lease, Payment, Refund, Subscription, WebhookEvent
+from billing.models import (
+    Checkout,
+    Customer,
+    Invoice,
+    Lease,
+    Payment,
+    PaymentMethod,
+    Refund,
+    Subscription,
+    SubscriptionChange,
+    WebhookEvent,
+)
 from billing.models.asked import Asked
 from events import clock
+from tests.api import api
+from tests.books import empty, require_whole
 from tests.buyer import Buyer
 from tests.shown import Shown
 from tests.stripe_side import StripeSide, work_off
@@ -82,6 +96,20 @@ def cancel(*, now: bool) -> Callable[[Buyer], None]:
     return ask
 
 
+def ask(method: str, path: str, role: str = "user", key: str | None = None, **body: Any) -> Callable[[Buyer], None]:
+    """Ask the API for something; `{id}` in the path is that of the subscription."""
+
+    def send(buyer: Buyer) -> None:
+        row = Subscription.objects.filter(customer__user_id=buyer.user_id).first()
+        client = api(buyer.user_id if role == "user" else "shop", role, **({"Idempotency-Key": key} if key else {}))
+        said = {name: buyer.user_id if value == "{user}" else value for name, value in body.items()}
+        url = f"/api/v1/{path.format(id=row.pk if row else '')}"
+        answer = client.generic(method, url, json.dumps(said).encode(), content_type="application/json")
+        assert answer.status_code in (200, 201), answer.content
+
+    return send
+
+
 def landing(buyer: Buyer) -> None:
     """The buyer comes back to the product's page, before any event."""
     sync.refresh(Checkout.objects.get())
@@ -124,6 +152,50 @@ def ended(buyer: Buyer) -> None:
     assert not buyer.may().allowed
 
 
+def paid_once(buyer: Buyer) -> None:
+    assert buyer.payment.status == Payment.Status.SUCCEEDED
+    assert [one["amount"] for one in buyer.stripe.get("charges")["data"]] == [2500]
+    assert len(buyer.stripe.get("payment_intents")["data"]) == 1
+
+
+def upgraded(buyer: Buyer) -> None:
+    assert Subscription.objects.get().quantity == 2
+    assert len([one for one in buyer.stripe.get("charges")["data"] if one["paid"]]) == 2
+    assert len(buyer.stripe.get("subscriptions", status="all")["data"]) == 1
+
+
+def to_be_downgraded(buyer: Buyer) -> None:
+    assert Subscription.objects.get().version.plan_id == "pro-monthly"
+    # One that was only previewed changes nothing.
+    asked = SubscriptionChange.objects.exclude(status=SubscriptionChange.Status.PREVIEWED)
+    assert [row.status for row in asked] == [SubscriptionChange.Status.SCHEDULED]
+    assert len(buyer.stripe.get("charges")["data"]) == 1
+
+
+def on_pause(buyer: Buyer) -> None:
+    assert Subscription.objects.get().paused_at
+    assert not buyer.may().allowed
+
+
+def card_kept(buyer: Buyer) -> None:
+    assert PaymentMethod.objects.filter(detached_at=None).exclude(attached_at=None).count() == 1
+    assert len(buyer.stripe.get("customers")["data"]) == 1
+
+
+def one_customer(buyer: Buyer) -> None:
+    assert Customer.objects.count() == 1
+
+
+def billed_once(buyer: Buyer) -> None:
+    assert [row.total_minor for row in Invoice.objects.filter(subscription=None)] == [700]
+    assert len([one for one in buyer.stripe.get("invoices")["data"] if one["total"] == 700]) == 1
+
+
+def something_waits(buyer: Buyer) -> None:
+    buyer.buy()
+    buyer.stripe.post("invoiceitems", customer=str(buyer.customer.stripe_id), amount="700", currency="usd")
+
+
 def has_bought(buyer: Buyer) -> None:
     buyer.buy()
 
@@ -132,6 +204,10 @@ def has_subscribed(buyer: Buyer) -> None:
     buyer.subscribe()
 
 
+CARD, ONE = "pm_card_visa", "subscriptions/{id}"
+METHOD = {"payment_method_id": CARD}
+PAYMENT = {"user_id": "{user}", "amount": 2500, "currency": "USD", "payment_method": CARD}
+WISH = {"plan_id": "pro-monthly", "country_code": "IN", "payment_method": CARD}
 FLOWS = {
     "checkout of a purchase": Flow(nothing, order("premium-plan"), one_page),
     "checkout of a subscription": Flow(nothing, order("pro-monthly"), one_page),
@@ -142,6 +218,14 @@ FLOWS = {
     "refund": Flow(has_bought, refund, refunded_once),
     "cancel at the end": Flow(has_subscribed, cancel(now=False), ending),
     "cancel now": Flow(has_subscribed, cancel(now=True), ended),
+    "payment with a card at hand": Flow(nothing, ask("POST", "payments", "service", "p-1", **PAYMENT), paid_once),
+    "subscription with a card at hand": Flow(nothing, ask("POST", "subscriptions", key="s-1", **WISH), subscribed),
+    "upgrade": Flow(has_subscribed, ask("PATCH", ONE, quantity=2), upgraded),
+    "downgrade": Flow(has_subscribed, ask("PATCH", ONE, plan_id="basic-monthly"), to_be_downgraded),
+    "pause": Flow(has_subscribed, ask("POST", f"{ONE}/pause"), on_pause),
+    "a card left for later": Flow(nothing, ask("POST", "payment-methods", key="m-1", **METHOD), card_kept),
+    "customer": Flow(nothing, ask("POST", "customers", key="u-1", email="anna@example.com"), one_customer),
+    "invoice": Flow(something_waits, ask("POST", "invoices", "service", "i-1", user_id="{user}"), billed_once),
 }
 TALLY = {"points": 0, "kills": 0}
 
@@ -237,8 +321,8 @@ def settle(buyer: Buyer, flow: Flow) -> None:
     arrive_again(buyer.stripe)
 
     flow.after(buyer)
-    since = clock.now() - timedelta(days=1)
-    assert reconcile.compare(since=since).differences == []
+    assert reconcile.compare(Window(clock.now() - timedelta(days=1))).differences == []
+    require_whole()
     assert not Checkout.objects.filter(status=Checkout.Status.OPEN, stripe_id=None).exists()
     assert not Refund.objects.filter(status=Refund.Status.REQUESTED).exists()
     assert not WebhookEvent.objects.filter(status__in=WebhookEvent.WAITING).exists()
@@ -260,8 +344,6 @@ def arrive_again(stripe: StripeSide) -> None:
 
 def clean(stripe: StripeSide) -> None:
     """Empty the books and Stripe for the next one."""
-    from tests.books import empty
-
     empty()
     stripe.reset()
 
