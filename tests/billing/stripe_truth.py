@@ -191,10 +191,13 @@ def _purchased(there: dict[str, list[Object]], customer: Customer) -> bool | Non
 
 def _runs(there: dict[str, list[Object]], found: Object, at: datetime) -> bool:
     """Say whether a subscription gives access: the policy, asked about Stripe's own words."""
+    ours = Subscription.objects.filter(stripe_id=found["id"]).first()
+    if ours is None:
+        return False  # It is named as missing already.
     item = found["items"]["data"][0]
     started = datetime.fromtimestamp(found["start_date"], UTC)
     row = Subscription(
-        status=subscriptions.status_of(Subscription.objects.get(stripe_id=found["id"]), found),
+        status=subscriptions.status_of(ours, found),
         started_at=started,
         current_period_start=_moment(item["current_period_start"]),
         current_period_end=_moment(item["current_period_end"]),
