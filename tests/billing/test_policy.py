@@ -58,7 +58,7 @@ def test_the_defaults_of_a_one_time_purchase(facts: Facts, action: Action) -> No
 def test_the_seeded_rows_are_the_defaults() -> None:
     """What the migration writes and what stands in for a missing row are one table."""
     seeded = importlib.import_module("billing.migrations.0019_policy_rules_seeded").RULES
-    later = importlib.import_module("billing.migrations.0202_policy_rules_for_uncollectible_seeded").KINDS
+    later = importlib.import_module("billing.migrations.0026_policy_rules_for_uncollectible_seeded").KINDS
 
     told = {
         (kind, cause): Rule(Action(a), days) for kind, causes in seeded.items() for cause, (a, days) in causes.items()

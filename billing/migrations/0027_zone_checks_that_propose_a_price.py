@@ -3,10 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("billing", "0202_policy_rules_for_uncollectible_seeded"),
-        ("pricing", "0007_zone_imports_once_per_key"),
-    ]
+    dependencies = [("pricing", "0007_zone_imports_once_per_key"), ("billing", "0026_policy_rules_for_uncollectible_seeded")]
 
     operations = [
         migrations.AddField("zonecheck", "answer_until", models.DateTimeField(blank=True, null=True)),

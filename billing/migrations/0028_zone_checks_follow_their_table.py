@@ -15,6 +15,6 @@ ZONE_CHECK = {
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0203_zone_checks_that_propose_a_price")]
+    dependencies = [("billing", "0027_zone_checks_that_propose_a_price")]
 
     operations = [guard("billing_zonecheck", ZONE_CHECK)]

@@ -10,6 +10,6 @@ def seed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0201_policy_rules_for_uncollectible")]
+    dependencies = [("billing", "0025_policy_rules_for_uncollectible")]
 
     operations = [migrations.RunPython(seed, migrations.RunPython.noop)]
