@@ -95,9 +95,10 @@ class Bell:
 
     def gather(self, task: Task[..., Any]) -> None:
         """Start a task after the commit, once for all that ask within a tenth of a second; nobody waits for it."""
-        transaction.on_commit(lambda: self._soon(task))
+        transaction.on_commit(lambda: self.soon(task))
 
-    def _soon(self, task: Task[..., Any]) -> None:
+    def soon(self, task: Task[..., Any]) -> None:
+        """Do so where no transaction is open, and none of Django's connections: to ask for one would keep it."""
         if task in self._wanted and self._thread and self._thread.is_alive():
             return
         self._wanted.add(task)

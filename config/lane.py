@@ -94,7 +94,7 @@ def _answer(environ: WSGIEnvironment, body: bytes, learned: Headers) -> tuple[He
     except FOR_DJANGO:
         return None
     if new and news.looks_at:
-        bell.gather(tasks.look_at_news)
+        bell.soon(tasks.look_at_news)
     text = BODIES[new]
     said = {"content-length": str(len(text)), "x-request-id": request_id}
     headers = [(name, said.get(name.lower(), value)) for name, value in learned]

@@ -22,6 +22,7 @@ from tests.stripe_side import StripeSide
 
 shown = figures.shown
 pytest_plugins = ("tests.workers",)
+END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -49,7 +50,18 @@ def django_db_setup(django_db_modify_db_settings: None, django_db_blocker: Djang
         for each in connections.all():
             each.close()
             each.close_pool()
+        # A thread or a process that a test left may still hold a connection.
+        with creation._nodb_cursor() as cursor:
+            cursor.execute(END_OTHERS, [connection.settings_dict["NAME"]])
         creation.destroy_test_db(real_name, verbosity=0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_pool() -> None:
+    """Begin each file with a pool of its own: threads of the one before may have kept connections."""
+    for each in connections.all():
+        each.close()
+        each.close_pool()
 
 
 @pytest.fixture

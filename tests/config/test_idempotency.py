@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection, models
@@ -41,7 +42,6 @@ from tests.shown import Shown
 
 V1 = "/api/v1"
 URLS = {"success_url": "http://localhost:3000/done", "cancel_url": "http://localhost:3000/back"}
-ORDERS = [f"01900000-0000-7000-8000-00000000000{number}" for number in range(3)]
 KEYS = count(1)
 TALLY: Counter[str] = Counter()
 Body = dict[str, Any]
@@ -124,7 +124,7 @@ MAKING = {
     "POST payment-intent": Making(
         "payments/intent",
         "service",
-        lambda: [{"order_id": order, "amount": 500, "currency": "usd"} for order in ORDERS],
+        lambda: [{"order_id": str(uuid4()), "amount": 500, "currency": "usd"} for _ in range(3)],
         Payment,
     ),
     "POST refunds": Making("refunds", "admin", refund_bodies, Refund),

@@ -327,6 +327,8 @@ def _invoices(story: Story) -> None:
         story.post(f"/v1/invoices/{invoice}/finalize")
         story.post(f"/v1/invoices/{invoice}/{end}")
     story.delete(f"/v1/invoices/{draft()}")
+    loose = story.post("/v1/invoiceitems", customer=customer, amount=50, currency="usd")["id"]
+    story.post(f"/v1/invoices/{draft()}/add_lines", lines=[{"invoice_item": loose}])
     item = story.post("/v1/invoiceitems", customer=customer, amount=100, currency="usd")["id"]
     story.post(f"/v1/invoiceitems/{item}", description="Changed")
     story.delete(f"/v1/invoiceitems/{item}")
