@@ -10,6 +10,7 @@ from django.db.models import Q
 from billing import customers, findings, gateway, payments
 from billing.models import Checkout, Finding, Payment
 from events import history
+from pricing import quotes
 
 Object = dict[str, Any]
 Status = Checkout.Status
@@ -56,20 +57,12 @@ def expire(checkout: Checkout, *, at: datetime) -> None:
 
 def record(type: str, checkout: Checkout, *, at: datetime) -> None:
     """Write a line of the buyer's history."""
-    quote = checkout.quote
     history.record(
         type,
         subject=history.user(checkout.customer.user_id),
         object=f"checkout:{checkout.pk}",
         at=at,
-        data={
-            "plan_id": quote.version.plan_id,
-            "quote_id": str(quote.pk),
-            "country": quote.country_code,
-            "zone": quote.zone_code,
-            "amount": quote.amount_minor,
-            "currency": quote.currency,
-        },
+        data=quotes.terms(checkout.quote),
     )
 
 

@@ -112,19 +112,13 @@ def save(
 
 def record(type: str, order: SubscriptionOrder, *, at: datetime) -> None:
     """Write a line of the buyer's history, inside the caller's transaction."""
-    quote = order.quote
     history.record(
         type,
         subject=history.user(order.customer.user_id),
         object=f"subscription:{order.pk}",
         at=at,
         data={
-            "plan_id": quote.version.plan_id,
-            "quote_id": str(quote.pk),
-            "country": quote.country_code,
-            "zone": quote.zone_code,
-            "amount": quote.amount_minor,
-            "currency": quote.currency,
+            **quotes.terms(order.quote),
             "quantity": order.quantity,
             "trial_days": order.trial_days,
             "failure_reason": order.failure_reason,

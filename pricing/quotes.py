@@ -249,3 +249,15 @@ def _alone(zone: Zone, version: PlanVersion, entries: dict[str, PriceOverride], 
     if entry := entries.get(zone.code):
         return _entered(version, entry, reasons)
     return _multiplied(version, zone.multiplier, reasons)
+
+
+def terms(quote: Quote) -> dict[str, str | int]:
+    """Return what a quote offers, as history tells it; `amount` in minor units."""
+    return {
+        "plan_id": quote.version.plan_id,
+        "quote_id": str(quote.pk),
+        "country": quote.country_code,
+        "zone": quote.zone_code,
+        "amount": quote.amount_minor,
+        "currency": quote.currency,
+    }
