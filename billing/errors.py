@@ -83,13 +83,6 @@ class LeaseLost(BillingError):
         super().__init__(f"Somebody else looks at {stripe_id} now.")
 
 
-class KeyReused(BillingError):
-    code = "idempotency_key_reused"
-
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another body.")
-
-
 class KeyInFlight(BillingError):
     code = "idempotency_key_in_flight"
     retry_after = 2

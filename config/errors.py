@@ -17,6 +17,7 @@ import billing.customer_errors
 import billing.errors
 import billing.subscription_errors
 import entitlements.errors
+import events.asking
 import keys.errors
 import pricing.errors
 from config.api import limiting
@@ -29,11 +30,11 @@ log = structlog.get_logger("farebox.errors")
 # What they ask stands in the address.
 BODILESS = ("GET", "HEAD", "DELETE")
 STATUS: dict[type[Exception], int] = {
+    events.asking.KeyReused: 422,
     pricing.errors.PricingError: 400,
     pricing.errors.PlanNotFound: 404,
     pricing.errors.CountryNotFound: 404,
     pricing.errors.PlanNotForSale: 409,
-    pricing.errors.KeyReused: 422,
     pricing.errors.PlanVersionFrozen: 409,
     pricing.errors.ZonesMissing: 503,
     entitlements.errors.EntitlementsError: 400,
@@ -42,7 +43,6 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.StripeUnknown: 503,
     billing.errors.StripeRefused: 502,
     billing.errors.CardDeclined: 402,
-    billing.errors.KeyReused: 422,
     billing.errors.KeyInFlight: 409,
     billing.errors.PriceMismatch: 409,
     billing.errors.QuoteNotGood: 409,

@@ -2,57 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from typing import Any
 
-from django.db.models import FilteredRelation, Q, QuerySet
-
+from entitlements import counters, facts, pools
 from entitlements.decisions import Decision, decide
 from entitlements.errors import NegativeRequest
-from entitlements.spans import Grant
+from entitlements.facts import Facts
+from entitlements.meters import NO_TALLIES
+from entitlements.pools import Key, Tallies
+from entitlements.rules import in_force
+from entitlements.spans import barred
 from pricing.models import Feature
 
-FEATURE = ("code", "kind", "merge", "consumable", "archived_at")
-# Each field of Grant, and where it is found.
-GRANT = {name: f"mine__{name}" for name in Grant.__slots__} | {"version": "mine__version__number"}
+Counting = Callable[[Sequence[Key]], Tallies]
 
 
-def check(user_id: str, feature_code: str, *, at: datetime, requested: int = 1) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May the user of whom this is known use so many units of the feature?"""
+
+    known: Facts
+    feature_code: str
+    requested: int = 1
+
+
+def check(user_id: str, feature_code: str, *, at: datetime, requested: int = 1, known: Facts | None = None) -> Decision:
     """Decide whether the user may use `requested` units of the feature at `at` (EN-03).
 
-    A moment in the past is answered from what is stored now, one in the future from what is known now. A feature that
-    does not exist is a decision too. Raises NegativeRequest.
+    `known` is what is known of him, read when left out; the counters of a metered feature are always read. A moment in
+    the future is answered from what is known now. A feature that does not exist is a decision too. Raises
+    NegativeRequest.
     """
     if requested < 0:
         raise NegativeRequest(requested)
-    rows = _rows(user_id, code=feature_code)
-    feature = _feature(rows[0]) if rows else None
-    return decide(user_id, feature_code, feature, _grants(rows), at=at, requested=requested)
+    return answers([Question(known or facts.read(user_id), feature_code, requested)], at=at)[0]
 
 
-def effective(user_id: str, *, at: datetime) -> list[Decision]:
+def effective(user_id: str, *, at: datetime, known: Facts | None = None) -> list[Decision]:
     """Decide for each feature that the user was ever granted, by feature code: what he has at `at` in one answer."""
-    by_feature = groupby(_rows(user_id, mine__isnull=False), key=lambda row: row["code"])
-    owned = [(code, list(rows)) for code, rows in by_feature]
-    return [decide(user_id, code, _feature(rows[0]), _grants(rows), at=at) for code, rows in owned]
+    known = known or facts.read(user_id)
+    owned = sorted(known.grants.keys() | known.rules.keys())
+    return answers([Question(known, code) for code in owned], at=at)
 
 
-def _rows(user_id: str, **wanted: Any) -> list[dict[str, Any]]:
-    return list(_query(user_id, **wanted).values(*FEATURE, *GRANT.values()))
+def answers(questions: Sequence[Question], *, at: datetime, counting: Counting = counters.read) -> list[Decision]:
+    """Decide each, in their order; the counters of all are read at once, and only when any is metered."""
+    wanted = dict.fromkeys(key for question in questions for key in keys(question, at))
+    tallies = counting(list(wanted)) if wanted else NO_TALLIES
+    return [_answer(question, tallies, at) for question in questions]
 
 
-def _query(user_id: str, **wanted: Any) -> QuerySet[Feature]:
-    """Read features, each with the user's grants of it: one row a grant, or one row without."""
-    mine = FilteredRelation("entitlements", condition=Q(entitlements__user_id=user_id))
-    features: QuerySet[Feature] = Feature.objects.annotate(mine=mine).filter(**wanted).order_by("code", "mine__id")
-    return features
+def keys(question: Question, at: datetime) -> Sequence[Key]:
+    """Return the counters that the answer depends on: none but for a metered feature."""
+    known, feature = question.known, _feature(question)
+    if feature is None or feature.kind != Feature.Kind.METERED:
+        return []
+    open_ = [grant for grant in known.grants.get(feature.code, ()) if barred(grant, at) is None]
+    found = pools.of(known.user_id, feature, open_, at)
+    said = [rule for rule in in_force(known.rules.get(feature.code, ()), at)[:1] if rule.effect == "value"]
+    return pools.keys([*found, *(pools.of_rule(rule, found, known.user_id, feature.code) for rule in said)])
 
 
-def _feature(row: dict[str, Any]) -> Feature:
-    return Feature(**{name: row[name] for name in FEATURE})
+def _answer(question: Question, tallies: Tallies, at: datetime) -> Decision:
+    known, code = question.known, question.feature_code
+    return decide(
+        known.user_id,
+        code,
+        _feature(question),
+        known.grants.get(code, ()),
+        at=at,
+        requested=question.requested,
+        rules=known.rules.get(code, ()),
+        tallies=tallies,
+    )
 
 
-def _grants(rows: Iterable[dict[str, Any]]) -> list[Grant]:
-    return [Grant(**{name: row[path] for name, path in GRANT.items()}) for row in rows if row["mine__id"] is not None]
+def _feature(question: Question) -> Feature | None:
+    return facts.features(question.known.catalog).get(question.feature_code)

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from entitlements import overlap
-from entitlements.periods import Window, window
+from entitlements import meters, overlap
+from entitlements.meters import NO_TALLIES, Reading
+from entitlements.periods import Window
+from entitlements.pools import Tallies
 from entitlements.reasons import ReasonCode
+from entitlements.rules import Rule, in_force
 from entitlements.spans import Grant, barred, in_grace
 from pricing.models import Feature
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which grant decided. `version` is the plan version's number."""
+    """Which grant or override decided. `version` is the plan version's number."""
 
     type: str
     id: str
@@ -28,8 +31,10 @@ class Origin:
 class Decision:
     """May this user use this feature at `as_of`?
 
-    `limit`, `used` and `remaining` are units of a metered feature, null when unlimited. `expires_at`, `in_grace` and
-    `grace_until` are those of the grant that lasts longest, `source` is the grant that decided.
+    `limit`, `used`, `reserved`, `remaining` and `overage` (used above a soft limit) are units of a metered feature,
+    `limit` and `remaining` null when unlimited; `warning` is the highest share of the limit, in percent, that was
+    passed of those that are told. `expires_at`, `in_grace` and `grace_until` are those of the grant that lasts longest,
+    `source` is what decided, and `family_id` is set when it is a family's.
     """
 
     user_id: str
@@ -42,30 +47,52 @@ class Decision:
     limit: int | None = None
     unlimited: bool = False
     used: int = 0
+    reserved: int = 0
     remaining: int | None = None
+    overage: int = 0
+    warning: int | None = None
     period: Window | None = None
     source: Origin | None = None
+    family_id: str | None = None
     in_grace: bool = False
     grace_until: datetime | None = None
     expires_at: datetime | None = None
 
 
 def decide(
-    user_id: str, code: str, feature: Feature | None, grants: Sequence[Grant], *, at: datetime, requested: int = 1
+    user_id: str,
+    code: str,
+    feature: Feature | None,
+    grants: Sequence[Grant],
+    *,
+    at: datetime,
+    requested: int = 1,
+    rules: Sequence[Rule] = (),
+    tallies: Tallies = NO_TALLIES,
 ) -> Decision:
-    """Decide from the user's grants of the feature. `requested` units are asked for; 0 reads the state only."""
+    """Decide from the user's grants of the feature, his family's, staff's overrides, and what was used.
+
+    `requested` units are asked for; 0 reads the state only. Deny first, then allow or another value, then grants.
+    """
     no = Decision(user_id, code, at, allowed=False, reason_code=ReasonCode.FEATURE_UNKNOWN)
     if feature is None:
         return no
     no = replace(no, kind=feature.kind)
     if feature.archived_at is not None and feature.archived_at <= at:
         return replace(no, reason_code=ReasonCode.FEATURE_ARCHIVED)
-    if not grants:
-        return replace(no, reason_code=ReasonCode.NO_ENTITLEMENT)
+    said = in_force(rules, at)
+    rule = said[0] if said else None
+    if rule and rule.effect == "deny":
+        return replace(no, reason_code=ReasonCode.OVERRIDE_DENY, source=_said(rule), expires_at=rule.ends_at)
     open_ = [grant for grant in grants if barred(grant, at) is None]
-    if not open_:
-        return _refused(no, overlap.telling(grants, at))
-    return _given(_dated(no, overlap.lasting(open_, at)), feature, open_, requested)
+    if not open_ and rule is None:
+        return _refused(no, overlap.telling(grants, at)) if grants else _never(no)
+    dated = _dated(no, overlap.lasting(open_, at)) if open_ else replace(no, expires_at=rule.ends_at if rule else None)
+    return _given(dated, feature, open_, rule, requested, tallies)
+
+
+def _never(no: Decision) -> Decision:
+    return replace(no, reason_code=ReasonCode.NO_ENTITLEMENT)
 
 
 def _refused(no: Decision, grant: Grant) -> Decision:
@@ -73,37 +100,59 @@ def _refused(no: Decision, grant: Grant) -> Decision:
     return replace(_dated(no, grant), reason_code=reason, source=_origin(grant), in_grace=False)
 
 
-def _given(dated: Decision, feature: Feature, grants: Sequence[Grant], requested: int) -> Decision:
-    match feature.kind:
-        case Feature.Kind.METERED:
-            return _metered(dated, feature, grants, requested)
-        case Feature.Kind.STATIC:
-            winner, value = overlap.merged(grants, feature.merge)
-        case _:
-            winner, value = overlap.lasting(grants, dated.as_of), None
+def _given(
+    dated: Decision, feature: Feature, grants: Sequence[Grant], rule: Rule | None, requested: int, tallies: Tallies
+) -> Decision:
+    if feature.kind == Feature.Kind.METERED:
+        reading = meters.read(dated.user_id, feature, grants, rule, at=dated.as_of, tallies=tallies)
+        return _metered(dated, reading, rule, requested)
+    value: Any = None
+    if feature.kind == Feature.Kind.STATIC and grants:
+        winner, value = overlap.merged(grants, feature.merge, user_id=dated.user_id, choices=feature.choices)
+    elif grants:
+        winner = overlap.lasting(grants, dated.as_of)
+    if rule is not None:
+        value = rule.value if rule.effect == "value" else value
+        return replace(
+            dated, allowed=True, reason_code=ReasonCode.OVERRIDE_ALLOW, value=value, source=_said(rule), in_grace=False
+        )
     reason = _special(dated, winner) or ReasonCode.GRANTED
-    return replace(dated, allowed=True, reason_code=reason, value=value, source=_origin(winner))
+    return replace(_by(dated, winner), allowed=True, reason_code=reason, value=value)
 
 
-def _metered(dated: Decision, feature: Feature, grants: Sequence[Grant], requested: int) -> Decision:
-    winner, limit = overlap.pooled(grants, dated.as_of, consumable=feature.consumable)
-    fits = limit is None or requested <= limit - dated.used
-    soft = any(grant.soft for grant in grants)
-    if not fits:
-        reason = ReasonCode.SOFT_LIMIT_EXCEEDED if soft else ReasonCode.LIMIT_REACHED
+def _metered(dated: Decision, reading: Reading, rule: Rule | None, requested: int) -> Decision:
+    winner = reading.next.grant if reading.next else None
+    fits = reading.left is None or requested <= reading.left
+    let_through = reading.soft or (rule is not None and rule.effect == "allow")
+    if fits or let_through:
+        reason = _allowing(dated, reading, winner, rule, fits=fits)
+    elif reading.left_of_all is None or requested <= reading.left_of_all:
+        reason = ReasonCode.MEMBER_CAP_REACHED
     else:
-        plain = ReasonCode.UNLIMITED if limit is None else ReasonCode.WITHIN_LIMIT
-        reason = _special(dated, winner) or plain
+        reason = ReasonCode.LIMIT_REACHED
+    by = _by(dated, winner) if winner else replace(dated, source=_said(rule) if rule else None)
     return replace(
-        dated,
-        allowed=fits or soft,
+        by,
+        allowed=fits or let_through,
         reason_code=reason,
-        limit=limit,
-        unlimited=limit is None,
-        remaining=None if limit is None else max(limit - dated.used, 0),
-        period=window(winner.period, anchor=winner.starts_at, at=dated.as_of),
-        source=_origin(winner),
+        limit=reading.limit,
+        unlimited=reading.limit is None,
+        used=reading.used,
+        reserved=reading.reserved,
+        remaining=reading.left,
+        overage=reading.overage,
+        warning=reading.warning,
+        period=reading.next.period if reading.next else None,
     )
+
+
+def _allowing(dated: Decision, reading: Reading, winner: Grant | None, rule: Rule | None, *, fits: bool) -> ReasonCode:
+    if rule is not None and (winner is None or not fits or reading.next is None or reading.next.grant is None):
+        return ReasonCode.OVERRIDE_ALLOW
+    if not fits:
+        return ReasonCode.SOFT_LIMIT_EXCEEDED
+    plain = ReasonCode.UNLIMITED if reading.limit is None else ReasonCode.WITHIN_LIMIT
+    return (_special(dated, winner) if winner else None) or plain
 
 
 def _special(dated: Decision, winner: Grant) -> ReasonCode | None:
@@ -122,5 +171,14 @@ def _dated(decision: Decision, grant: Grant) -> Decision:
     )
 
 
+def _by(decision: Decision, grant: Grant) -> Decision:
+    shared = grant.family_id is not None and grant.user_id != decision.user_id
+    return replace(decision, source=_origin(grant), family_id=str(grant.family_id) if shared else None)
+
+
 def _origin(grant: Grant) -> Origin:
     return Origin(grant.source_type, grant.source_id, grant.plan_id, grant.version)
+
+
+def _said(rule: Rule) -> Origin:
+    return Origin("override", str(rule.id), None, None)

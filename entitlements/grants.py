@@ -22,6 +22,7 @@ from entitlements.models import Entitlement, Reason, SourceType
 from entitlements.renewals import Span, hold_of, is_over, start_after, status_after
 from events import history
 from pricing import plans
+from pricing.inclusions import COLUMNS
 from pricing.models import PlanVersion
 
 Status = Entitlement.Status
@@ -172,10 +173,8 @@ def _terms(version: PlanVersion, subscription_id: str) -> dict[str, dict[str, An
             "plan_id": version.plan_id,
             "version_id": version.pk,
             "subscription_id": subscription_id,
-            "limit": included.limit,
+            **{name: getattr(included, name) for name in COLUMNS},
             "period": included.period or "",
-            "soft": included.soft,
-            "value": included.value,
         }
         for included in plans.features_of(version)
     }

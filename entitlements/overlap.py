@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from entitlements.periods import window
+from entitlements import periods
 from entitlements.reasons import ReasonCode
 from entitlements.spans import FAR, Grant, barred, in_grace, until
 
@@ -25,35 +26,22 @@ def lasting(grants: Sequence[Grant], at: datetime) -> Grant:
     return min(grants, key=lambda grant: (in_grace(grant, at), FAR - (until(grant) or FAR), _tie(grant)))
 
 
-def merged(grants: Sequence[Grant], rule: str) -> tuple[Grant, Any]:
+def merged(grants: Sequence[Grant], rule: str, *, user_id: str = "", choices: Sequence[Any] = ()) -> tuple[Grant, Any]:
     """Return the value of a static feature by its merge rule, and the grant that it comes from.
 
-    `max` and `min` compare numbers, then text; `union` joins lists; `newest` takes the grant made last.
+    `max` and `min` compare numbers, then text, and of an enum the places among its `choices`, the weakest first;
+    `union` joins lists; `newest` takes the grant made last.
     """
-    ordered = sorted((grant for grant in grants if grant.value is not None), key=_tie) or sorted(grants, key=_tie)
+    mine = partial(_tie, user_id=user_id)
+    ordered = sorted((grant for grant in grants if grant.value is not None), key=mine) or sorted(grants, key=mine)
     if rule == "union":
         return ordered[0], _union(ordered)
     if rule == "newest":
-        winner = min(ordered, key=lambda grant: (FAR - grant.granted_at, _tie(grant)))
+        winner = min(ordered, key=lambda grant: (FAR - grant.granted_at, mine(grant)))
     else:
         # The first of equals wins, and they stand in order of ties.
-        winner = (min if rule == "min" else max)(ordered, key=lambda grant: _weight(grant.value))
+        winner = (min if rule == "min" else max)(ordered, key=lambda grant: _weight(grant.value, choices))
     return winner, winner.value
-
-
-def pooled(grants: Sequence[Grant], at: datetime, *, consumable: bool) -> tuple[Grant, int | None]:
-    """Return the limit of all pools together (None is unlimited), and the pool that pays next.
-
-    What is used up adds; of what is only counted, such as seats, the largest pool holds.
-    """
-    ordered = sorted(grants, key=lambda grant: _burn(grant, at))
-    endless = next((grant for grant in ordered if grant.limit is None), None)
-    if endless is not None:
-        return endless, None
-    if consumable:
-        return ordered[0], sum(grant.limit or 0 for grant in ordered)
-    largest = max(ordered, key=lambda grant: grant.limit or 0)
-    return largest, largest.limit
 
 
 def telling(grants: Sequence[Grant], at: datetime) -> Grant:
@@ -75,22 +63,31 @@ def telling(grants: Sequence[Grant], at: datetime) -> Grant:
     return min(grants, key=key)
 
 
-def _tie(grant: Grant) -> tuple[int, timedelta, str]:
-    return RANK.get(grant.source_type, 0), FAR - grant.granted_at, str(grant.id)
+def _tie(grant: Grant, user_id: str = "") -> tuple[int, timedelta, str]:
+    rank = RANK["family"] if _is_shared(grant, user_id) else RANK.get(grant.source_type, 0)
+    return rank, FAR - grant.granted_at, str(grant.id)
 
 
-def _burn(grant: Grant, at: datetime) -> tuple[datetime, datetime, bool, tuple[int, timedelta, str]]:
-    """Order pools: nearest expiry, nearest reset, free before paid, personal before family."""
-    reset = window(grant.period, anchor=grant.starts_at, at=at)
+def _is_shared(grant: Grant, user_id: str) -> bool:
+    return bool(user_id and grant.user_id and grant.user_id != user_id)
+
+
+def burn(grant: Grant, at: datetime, user_id: str = "") -> tuple[Any, ...]:
+    """Order pools for a user: priority, nearest expiry, nearest reset, free before paid, personal before family."""
+    reset = periods.of(grant, at)
     return (
+        grant.priority,
         grant.ends_at or FAR,
         reset.end if reset else FAR,
         grant.source_type in PAID,
+        _is_shared(grant, user_id),
         _tie(grant),
     )
 
 
-def _weight(value: Any) -> tuple[int, float | str]:
+def _weight(value: Any, choices: Sequence[Any] = ()) -> tuple[int, float | str]:
+    if value in choices:
+        return 2, choices.index(value)
     return (0, value) if isinstance(value, int | float) else (1, _text(value))
 
 

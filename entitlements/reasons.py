@@ -14,6 +14,7 @@ class ReasonCode(StrEnum):
     UNLIMITED = "unlimited"
     IN_GRACE = "in_grace"
     TRIAL = "trial"
+    OVERRIDE_ALLOW = "override_allow"
 
     NO_ENTITLEMENT = "no_entitlement"
     FEATURE_UNKNOWN = "feature_unknown"
@@ -30,6 +31,9 @@ class ReasonCode(StrEnum):
     SUSPENDED_CHARGEBACK = "suspended_chargeback"
     SUSPENDED_STAFF = "suspended_staff"
     LIMIT_REACHED = "limit_reached"
+    MEMBER_CAP_REACHED = "member_cap_reached"
+    NOT_FAMILY_MEMBER = "not_family_member"
+    OVERRIDE_DENY = "override_deny"
 
 
 def suspended(reason: str) -> ReasonCode:

@@ -17,7 +17,10 @@ FAR = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a check needs of one entitlement. `version` is the plan version's number."""
+    """What a check needs of one entitlement of `user_id`. `version` is the plan version's number.
+
+    With a `family_id` the owner's family shares it.
+    """
 
     id: UUID
     source_type: str
@@ -35,6 +38,14 @@ class Grant:
     period: str
     soft: bool
     value: Any
+    anchor: str = "billing"
+    time_zone: str = "UTC"
+    warn_at: tuple[int, ...] = (80, 100)
+    rollover_max: int | None = None
+    member_cap: int | None = None
+    priority: int = 0
+    user_id: str = ""
+    family_id: UUID | None = None
 
 
 def until(grant: Grant | Entitlement) -> datetime | None:

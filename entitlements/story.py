@@ -9,6 +9,7 @@ from uuid import UUID
 
 from entitlements.models import Entitlement
 from events import history
+from pricing.inclusions import COLUMNS
 
 Status = Entitlement.Status
 TYPES = {
@@ -50,10 +51,9 @@ def _record(type: str, row: Entitlement, at: datetime, more: Mapping[str, Mappin
         "starts_at": row.starts_at,
         "ends_at": row.ends_at,
         "grace_until": row.grace_until,
-        "limit": row.limit,
-        "period": row.period,
-        "soft": row.soft,
-        "value": row.value,
+        "version": row.version.number if row.version else None,
+        "family_id": row.family_id,
+        **{name: getattr(row, name) for name in COLUMNS},
     }
     plain = {name: {key: _json(value) for key, value in inner.items()} for name, inner in more.items()}
     history.record(

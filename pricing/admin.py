@@ -17,6 +17,7 @@ from config.office import Editing, Explained, reason, staff
 from events import clock
 from pricing import features, plans, zones
 from pricing.errors import PricingError
+from pricing.inclusions import COLUMNS, Inclusion, require_fitting
 from pricing.models import Country, Feature, Plan, PlanFeature, PlanVersion, PriceOverride, Quote, Zone
 
 PLAN_FIELDS = ("name", "description", "product_line", "active", "metadata")
@@ -158,11 +159,11 @@ class VersionForm(Explained):
 
 
 class InclusionForms(BaseInlineFormSet[PlanFeature, PlanVersion, ModelForm[PlanFeature]]):
-    def inclusions(self) -> tuple[plans.Inclusion, ...]:
+    def inclusions(self) -> tuple[Inclusion, ...]:
         """Return what the rows of the form include, by feature code."""
         rows = [row.cleaned_data for row in self.forms if row.cleaned_data and not row.cleaned_data.get("DELETE")]
         found = [
-            plans.Inclusion(row["feature"].pk, row["limit"], row["period"] or None, row["soft"], row["value"])
+            Inclusion(row["feature"].pk, **{name: row[name] for name in COLUMNS} | {"period": row["period"] or None})
             for row in rows
         ]
         return tuple(sorted(found, key=lambda inclusion: inclusion.feature))
@@ -175,13 +176,13 @@ class InclusionForms(BaseInlineFormSet[PlanFeature, PlanVersion, ModelForm[PlanF
         known = Feature.objects.in_bulk()
         for inclusion in self.inclusions():
             fitting = (inclusion, known[inclusion.feature])
-            _agreed(partial(plans.require_fitting, *fitting))
+            _agreed(partial(require_fitting, *fitting))
 
 
 class Inclusions(TabularInline):
     model = PlanFeature
     formset = InclusionForms
-    fields = ("feature", "limit", "period", "soft", "value")
+    fields = ("feature", *COLUMNS)
     extra = 0
 
 

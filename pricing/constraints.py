@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 
 from pricing.currencies import STEPS
 
 MAX_MULTIPLIER = Decimal(2)
+THE_CURRENCY = RegexValidator(r"^[a-z]{3}\Z", "Three lower-case letters such as usd.")
 
 
 def chargeable(column: str, name: str) -> models.CheckConstraint:

@@ -119,8 +119,9 @@ class InclusionMismatch(PricingError):
         super().__init__(f"Feature {feature} is {kind}: {reason}.")
 
 
-class KeyReused(PricingError):
-    code = "idempotency_key_reused"
+class UsageLimitsWrong(PricingError):
+    code = "usage_limits_wrong"
 
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another body.")
+    def __init__(self, place: str, reason: str):
+        self.field = f"usage_limits/{place.replace('.', '/')}" if place else "usage_limits"
+        super().__init__(f"usage_limits{'.' if place else ''}{place}: {reason}.")

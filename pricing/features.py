@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from events import history
 from pricing.models import Feature
 
-FIELDS = ("name", "description", "kind", "unit", "merge", "consumable")
+FIELDS = ("name", "description", "kind", "unit", "merge", "consumable", "value_type", "choices", "fail_policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,9 @@ class FeatureRow:
     unit: str = ""
     merge: str = Feature.Merge.MAX
     consumable: bool = True
+    value_type: str = Feature.ValueType.TEXT
+    choices: list[str] = field(default_factory=list)
+    fail_policy: str = Feature.FailPolicy.CLOSED
 
 
 def values_of(feature: Feature | FeatureRow) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db import transaction
 
+from events.asking import KeyReused
 from pricing import zones
-from pricing.errors import KeyReused
 from pricing.models import ZoneImport
 from pricing.zones import Outcome
 

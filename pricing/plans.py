@@ -12,21 +12,11 @@ from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
 from events import history
-from pricing import currencies
-from pricing.errors import AmountTooSmall, InclusionMismatch, PlanNotForSale, PlanNotFound, PlanVersionFrozen
+from pricing import currencies, inclusions
+from pricing.errors import AmountTooSmall, PlanNotForSale, PlanNotFound, PlanVersionFrozen
+from pricing.inclusions import COLUMNS, Inclusion
 from pricing.models import Feature, Plan, PlanFeature, PlanVersion
 from pricing.money import Money, require_chargeable
-
-
-@dataclass(frozen=True, slots=True)
-class Inclusion:
-    """One feature of a version: `limit` per `period` when metered (None is unlimited), `value` when static."""
-
-    feature: str
-    limit: int | None = None
-    period: str | None = None
-    soft: bool = False
-    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +61,7 @@ def features_of(version: PlanVersion) -> QuerySet[PlanFeature]:
 def terms_of(version: PlanVersion) -> Terms:
     """Read a version's terms, to compare them with others."""
     included = sorted(
-        (Inclusion(row.feature_id, row.limit, row.period, row.soft, row.value) for row in version.features.all()),
+        (Inclusion(row.feature_id, **{name: getattr(row, name) for name in COLUMNS}) for row in version.features.all()),
         key=lambda inclusion: inclusion.feature,
     )
     return Terms(**{name: getattr(version, name) for name in TERMS_FIELDS}, features=tuple(included))
@@ -188,10 +178,7 @@ def _include(version: PlanVersion, terms: Terms) -> None:
         PlanFeature(
             version=version,
             feature_id=included.feature,
-            limit=included.limit,
-            period=included.period,
-            soft=included.soft,
-            value=included.value,
+            **{name: getattr(included, name) for name in COLUMNS},
         )
         for included in terms.features
     )
@@ -206,19 +193,7 @@ def require_sound(terms: Terms) -> None:
     require_chargeable(Money(terms.floor_minor or 0, terms.currency))
     features = Feature.objects.in_bulk([included.feature for included in terms.features])
     for included in terms.features:
-        require_fitting(included, features.get(included.feature))
-
-
-def require_fitting(included: Inclusion, feature: Feature | None) -> None:
-    """Raise InclusionMismatch when a feature of this kind cannot be included so."""
-    if feature is None:
-        raise InclusionMismatch(included.feature, "unknown", "add the feature first")
-    if feature.kind == Feature.Kind.METERED and not included.period:
-        raise InclusionMismatch(feature.code, feature.kind, "it needs a period")
-    if feature.kind != Feature.Kind.METERED and (included.limit is not None or included.period):
-        raise InclusionMismatch(feature.code, feature.kind, "only a metered feature has a limit and a period")
-    if (feature.kind == Feature.Kind.STATIC) != (included.value is not None):
-        raise InclusionMismatch(feature.code, feature.kind, "a value belongs to a static feature, and to no other")
+        inclusions.require_fitting(included, features.get(included.feature))
 
 
 def _record(

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from events.asking import KeyReused
 from pricing import charm, currencies, places, plans
-from pricing.errors import AmountTooSmall, KeyReused, PlanNotForSale
+from pricing.errors import AmountTooSmall, PlanNotForSale
 from pricing.models import PlanVersion, PriceOverride, Quote, Zone
 from pricing.money import Money, require_chargeable, round_half_up, round_up
 from pricing.places import Place

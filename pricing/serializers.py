@@ -11,7 +11,9 @@ from rest_framework import serializers
 from config.api import fields
 from config.api.strict import Strict
 from events import clock
-from pricing import places, quotes
+from pricing import places, quotes, usage_limits
+from pricing.features import FIELDS
+from pricing.inclusions import COLUMNS
 from pricing.models import Feature, Plan, PlanFeature, PlanVersion, Quote
 from pricing.money import Money
 
@@ -61,7 +63,7 @@ class PlanFeatureSerializer(serializers.ModelSerializer[PlanFeature]):
 
     class Meta:
         model = PlanFeature
-        fields = ("code", "name", "kind", "unit", "limit", "period", "soft", "value")
+        fields = ("code", "name", "kind", "unit", *COLUMNS)
 
 
 class PlanVersionSerializer(serializers.ModelSerializer[PlanVersion]):
@@ -136,7 +138,7 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
     def get_usage_limits(self, plan: Plan) -> dict[str, dict[str, Any]]:
         """Map metered features to their limit: null is unlimited."""
         return {
-            included.feature_id: {"limit": included.limit, "period": included.period, "soft": included.soft}
+            included.feature_id: usage_limits.shown(included)
             for included in self._included(plan)
             if included.feature.kind == Feature.Kind.METERED
         }
@@ -157,7 +159,7 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
 class FeatureSerializer(serializers.ModelSerializer[Feature]):
     class Meta:
         model = Feature
-        fields = ("code", "name", "description", "kind", "unit", "merge", "consumable", "archived_at")
+        fields = ("code", *FIELDS, "archived_at")
 
 
 class PlanQuery(Strict):

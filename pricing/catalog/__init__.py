@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pricing.features import FeatureRow
-from pricing.plans import TERMS_FIELDS, Inclusion, Terms
+from pricing.inclusions import Inclusion
+from pricing.plans import TERMS_FIELDS, Terms
 from pricing.zones import CountryRow, ZoneRow
 
 FOLDER = Path(__file__).parent

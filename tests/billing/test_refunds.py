@@ -8,9 +8,10 @@ import pytest
 from django.db import connection
 
 from billing import refunds
-from billing.errors import BillingError, KeyReused, NotRefundable, RefundTooLarge
+from billing.errors import BillingError, NotRefundable, RefundTooLarge
 from billing.idempotency import Asking
 from billing.models import Finding, Payment, Refund
+from events.asking import KeyReused
 from tests.api import api
 from tests.buyer import Buyer
 from tests.stripe_side import DECLINED_CARD

@@ -77,6 +77,14 @@ def test_history_tells_who_got_what_until_when() -> None:
         "period": "",
         "soft": False,
         "value": None,
+        "version": 1,
+        "family_id": None,
+        "anchor": "billing",
+        "time_zone": "UTC",
+        "warn_at": [80, 100],
+        "rollover_max": None,
+        "member_cap": None,
+        "priority": 0,
     }
 
 

@@ -11,8 +11,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from pricing import plans, quotes
+from pricing.inclusions import Inclusion
 from pricing.models import Country, PlanFeature, PlanVersion, PriceOverride, Quote, Zone
-from pricing.plans import Inclusion
 
 Plans = Callable[..., PlanVersion]
 

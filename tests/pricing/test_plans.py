@@ -19,8 +19,9 @@ from pricing.errors import (
     UnchargeableAmount,
     UnknownCurrency,
 )
+from pricing.inclusions import Inclusion
 from pricing.models import Feature, Plan, PlanFeature, PlanVersion
-from pricing.plans import Inclusion, Terms
+from pricing.plans import Terms
 from tests.pricing.conftest import another_version, history_of
 
 Plans = Callable[..., PlanVersion]

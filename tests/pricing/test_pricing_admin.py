@@ -13,12 +13,16 @@ from django.test import Client
 
 from events.models import Event
 from pricing import plans, quotes
+from pricing.inclusions import Inclusion
 from pricing.models import Country, Feature, Plan, PlanVersion, Zone
-from pricing.plans import Inclusion, Terms
+from pricing.plans import Terms
 from tests.staff import log_in
 
 Plans = Callable[..., PlanVersion]
 pytestmark = pytest.mark.usefixtures("world")
+
+
+METER = {"anchor": "billing", "time_zone": "UTC", "warn_at": "[80, 100]", "priority": "0"}
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def version_form(plan_id: str, *rows: dict[str, Any], **said: Any) -> dict[str, 
         **said,
     }
     for index, row in enumerate(rows):
-        form |= {f"features-{index}-{name}": value for name, value in {"value": "null", **row}.items()}
+        form |= {f"features-{index}-{name}": value for name, value in {**METER, "value": "null", **row}.items()}
     return form
 
 

@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 from events import history
+from events.asking import KeyReused
 from pricing import overrides, places, plans, quotes, zones
-from pricing.errors import KeyReused, MalformedCountryCode, PlanNotForSale, ZonesMissing
+from pricing.errors import MalformedCountryCode, PlanNotForSale, ZonesMissing
 from pricing.models import Country, PlanVersion, Quote, Zone
 from pricing.money import Money
 from tests.pricing.conftest import history_of

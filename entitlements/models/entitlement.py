@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from events.ids import uuid7
 from events.moves import Moving, Table
-from pricing.models import Feature, Plan, PlanFeature, PlanVersion
+from pricing.models import Feature, Metering, Plan, PlanFeature, PlanVersion, sound_metering
 
 
 class SourceType(models.TextChoices):
@@ -36,9 +36,10 @@ class Reason(models.TextChoices):
     PLAN_CHANGED = "plan_changed"
 
 
-class Entitlement(Moving):
+class Entitlement(Moving, Metering):
     """One grant of one feature to one user, from one source, over `[starts_at, ends_at)` (EN-01).
 
+    With a `family_id` the user's family shares it.
     Whether it gives access is compared with the clock at each read; `expired` and `canceled` only write down what
     the span says already. `limit` null is unlimited (metered). `entitlements.grants` is the only writer.
     """
@@ -102,9 +103,11 @@ class Entitlement(Moving):
             models.CheckConstraint(condition=~Q(source_id="") & ~Q(user_id=""), name="entitlement_has_source_and_user"),
             models.CheckConstraint(condition=Q(reason__in=["", *Reason.values]), name="entitlement_reason"),
             models.CheckConstraint(condition=Q(period__in=["", *PlanFeature.Period.values]), name="entitlement_period"),
+            *sound_metering("entitlement"),
         )
         indexes = (
             models.Index(fields=["user_id", "feature"], name="entitlement_check"),
+            models.Index(fields=["family_id"], condition=~Q(family_id=None), name="entitlement_family"),
             models.Index(fields=["ends_at"], condition=Q(status="active"), name="entitlement_due"),
         )
 

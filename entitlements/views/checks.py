@@ -16,7 +16,7 @@ from config.api.permissions import owner, subject
 from config.api.strict import valid
 from entitlements import access
 from entitlements.models import Entitlement
-from entitlements.serializers import (
+from entitlements.serializers.checks import (
     DecisionSerializer,
     EntitlementSerializer,
     EntitlementsPage,

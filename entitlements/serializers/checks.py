@@ -13,6 +13,7 @@ from entitlements import spans
 from entitlements.models import Entitlement, SourceType
 from entitlements.reasons import ReasonCode
 from pricing.models import Feature, PlanFeature
+from pricing.usage_limits import shown
 
 
 class MomentQuery(Strict):
@@ -52,7 +53,7 @@ class WindowSerializer(serializers.Serializer[Any]):
 
 
 class SourceSerializer(serializers.Serializer[Any]):
-    type = serializers.ChoiceField(choices=SourceType.choices)
+    type = serializers.ChoiceField(choices=[*SourceType.choices, ("override", "Override")])
     id = serializers.CharField()
     plan_id = serializers.CharField(allow_null=True)
     version = serializers.IntegerField(allow_null=True)
@@ -76,9 +77,13 @@ class DecisionSerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField(allow_null=True, help_text="Of a metered feature, in its unit.")
     unlimited = serializers.BooleanField()
     used = serializers.IntegerField()
+    reserved = serializers.IntegerField(help_text="Held by reservations.")
     remaining = serializers.IntegerField(allow_null=True, help_text="Null when unlimited.")
+    overage = serializers.IntegerField(help_text="Used above a soft limit.")
+    warning = serializers.IntegerField(allow_null=True, help_text="The highest told percentage that was passed.")
     period = WindowSerializer(allow_null=True, help_text="`[start, end)` that the limit counts in.")
     source = SourceSerializer(allow_null=True, help_text="The grant that decided.")  # type: ignore[assignment]
+    family_id = serializers.CharField(allow_null=True, help_text="Whose grant decided, when it is a family's.")
     in_grace = serializers.BooleanField()
     grace_until = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Null: for life, or never granted.")
@@ -141,7 +146,7 @@ class EntitlementSerializer(Masked, serializers.ModelSerializer[Entitlement]):
     @extend_schema_field(serializers.DictField(child=UsageLimitSerializer()))
     def get_usage_limits(self, row: Entitlement) -> dict[str, Any]:
         """Give the limit by feature code, as plans do (US-03); empty when the feature is not metered."""
-        return {row.feature_id: {"limit": row.limit, "period": row.period, "soft": row.soft}} if row.period else {}
+        return {row.feature_id: shown(row)} if row.period else {}
 
 
 class EntitlementsPage(serializers.Serializer[Any]):

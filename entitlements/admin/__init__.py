@@ -1,0 +1,3 @@
+"""The back office: one module a noun."""
+
+from entitlements.admin.entitlements import EntitlementAdmin as EntitlementAdmin

@@ -1,0 +1,171 @@
+"""What pays for the use of a metered feature: one pool a grant, side by side, in the order in which they are used up.
+
+A pool is counted under a key. A missing count is 0; what rolls over is worked out from the period before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from entitlements import overlap, periods
+from entitlements.periods import Window
+from entitlements.rules import Rule
+from entitlements.spans import Grant
+from pricing.models import Feature
+
+# Where what never starts anew is counted from.
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+
+
+class Key(NamedTuple):
+    """Which counter: whose, of what, which pool (none: by subject alone), whose share (none: of all), since when."""
+
+    subject: str
+    feature: str
+    pool: UUID | None
+    member: str
+    start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a counter says."""
+
+    used: int = 0
+    reserved: int = 0
+    # None: there is no such counter yet.
+    rolled: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """`limit` units (None is unlimited) in `period`; `soft` lets more through, `share` is one member's part of it.
+
+    `before` is where the period before was counted, for what rolls over of it. `spent` is what other pools have
+    already taken of this limit.
+    """
+
+    key: Key
+    grant: Grant | None
+    period: Window | None
+    limit: int | None
+    soft: bool
+    share: Key | None = None
+    share_cap: int | None = None
+    before: Key | None = None
+    spent: int = 0
+
+
+Tallies = Mapping[Key, Tally]
+
+
+def of(user_id: str, feature: Feature, grants: Sequence[Grant], at: datetime) -> list[Pool]:
+    """Return the pools of the grants that give access at `at`, in burn order.
+
+    What is used up has a pool a grant; what is only counted, such as seats, has the largest alone.
+    """
+    ordered = sorted(grants, key=lambda grant: overlap.burn(grant, at, user_id))
+    if feature.consumable:
+        return [_of_grant(user_id, feature.code, grant, at) for grant in ordered]
+    if not ordered:
+        return []
+    endless = next((grant for grant in ordered if grant.limit is None), None)
+    return [_counted(user_id, feature.code, endless or max(ordered, key=lambda grant: grant.limit or 0))]
+
+
+def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: str, tallies: Tallies) -> list[Pool]:
+    """Return the pools as staff's override of the limit makes them: one more, or one in the stead of all."""
+    made = of_rule(rule, pools, user_id, feature)
+    if rule.operation == "add":
+        return [*pools, made]
+    total = limit_of(pools, tallies)
+    if rule.operation == "max" and pools and (total is None or (rule.limit is not None and rule.limit <= total)):
+        return list(pools)
+    taken = sum(tallies.get(pool.key, Tally()).used + tallies.get(pool.key, Tally()).reserved for pool in pools)
+    return [replace(made, spent=taken)]
+
+
+def of_rule(rule: Rule, pools: Sequence[Pool], user_id: str, feature: str) -> Pool:
+    """Return the pool that an override of the limit makes: its period is that of the first grant's."""
+    period = pools[0].period if pools else None
+    key = Key(f"user:{user_id}", feature, rule.id, "", period.start if period else ALWAYS)
+    return Pool(key, None, period, rule.limit, soft=False)
+
+
+def keys(pools: Sequence[Pool]) -> list[Key]:
+    """Return every key whose tally matters for these pools."""
+    found = (key for pool in pools for key in (pool.key, pool.share, pool.before))
+    return list(dict.fromkeys(key for key in found if key))
+
+
+def capacity(pool: Pool, tallies: Tallies) -> int | None:
+    """Return what the pool may give in its period, with what moved on from the period before; None without end."""
+    return None if pool.limit is None else pool.limit + rolled(pool, tallies)
+
+
+def rolled(pool: Pool, tallies: Tallies) -> int:
+    """Return what moves on from the period before: what was left of it, at most `rollover_max`."""
+    counted = tallies.get(pool.key, Tally()).rolled
+    if counted is not None:
+        return counted
+    if pool.before is None or pool.grant is None or pool.grant.rollover_max is None or pool.limit is None:
+        return 0
+    old = tallies.get(pool.before, Tally())
+    return min(pool.grant.rollover_max, max(pool.limit + (old.rolled or 0) - old.used - old.reserved, 0))
+
+
+def left(pool: Pool, tallies: Tallies) -> int | None:
+    """Return what the pool still gives to this user: None without end, never below 0."""
+    return _least(left_of_all(pool, tallies), left_of_share(pool, tallies))
+
+
+def left_of_all(pool: Pool, tallies: Tallies) -> int | None:
+    """Return what the pool still gives to all who share it."""
+    size, tally = capacity(pool, tallies), tallies.get(pool.key, Tally())
+    return None if size is None else max(size - pool.spent - tally.used - tally.reserved, 0)
+
+
+def left_of_share(pool: Pool, tallies: Tallies) -> int | None:
+    """Return what is left of one member's share; None without a cap."""
+    if pool.share is None or pool.share_cap is None:
+        return None
+    tally = tallies.get(pool.share, Tally())
+    return max(pool.share_cap - tally.used - tally.reserved, 0)
+
+
+def limit_of(pools: Sequence[Pool], tallies: Tallies) -> int | None:
+    """Return the limit of all pools together; any without end wins."""
+    sizes = [capacity(pool, tallies) for pool in pools]
+    return None if None in sizes else sum(size or 0 for size in sizes)
+
+
+def _of_grant(user_id: str, feature: str, grant: Grant, at: datetime) -> Pool:
+    period = periods.of(grant, at)
+    key = Key(f"user:{grant.user_id or user_id}", feature, grant.id, "", period.start if period else ALWAYS)
+    before = None
+    if period and grant.rollover_max is not None and period.start > grant.starts_at:
+        earlier = periods.of(grant, period.start - TICK)
+        before = key._replace(start=earlier.start) if earlier else None
+    return _shared(Pool(key, grant, period, grant.limit, grant.soft, before=before), user_id)
+
+
+def _counted(user_id: str, feature: str, grant: Grant) -> Pool:
+    key = Key(f"user:{grant.user_id or user_id}", feature, None, "", ALWAYS)
+    return _shared(Pool(key, grant, None, grant.limit, grant.soft), user_id)
+
+
+def _shared(pool: Pool, user_id: str) -> Pool:
+    grant = pool.grant
+    if grant is None or not grant.user_id or grant.user_id == user_id or grant.member_cap is None:
+        return pool
+    return replace(pool, share=pool.key._replace(member=user_id), share_cap=grant.member_cap)
+
+
+def _least(*limits: int | None) -> int | None:
+    known: Iterator[int] = (limit for limit in limits if limit is not None)
+    return min(known, default=None)

@@ -1,0 +1,1 @@
+"""HTTP: one module a noun. It validates, makes one call and serializes."""
