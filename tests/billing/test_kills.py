@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from django.db import connections
@@ -285,15 +286,17 @@ def killed_at(point: str, turn: int, act: Callable[[], None]) -> bool:
         each.close()
         each.close_pool()
     gateway.client.cache_clear()
-    child = os.fork()
-    if child == 0:
-        _die_at(point, turn, act)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "it failed before it was killed"
+    with tempfile.TemporaryFile("w+") as said:
+        child = os.fork()
+        if child == 0:
+            _die_at(point, turn, act, said)
+        _, status = os.waitpid(child, 0)
+        said.seek(0)
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, f"it failed before it was killed: {said.read()}"
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-def _die_at(point: str, turn: int, act: Callable[[], None]) -> None:
+def _die_at(point: str, turn: int, act: Callable[[], None], said: TextIO) -> None:
     left = [turn]
 
     def count(name: str) -> None:
@@ -306,7 +309,8 @@ def _die_at(point: str, turn: int, act: Callable[[], None]) -> None:
     try:
         act()
     except BaseException:
-        traceback.print_exc()
+        traceback.print_exc(file=said)
+        said.flush()
         os._exit(1)
     os._exit(0)
 
