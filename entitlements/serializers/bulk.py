@@ -16,7 +16,7 @@ class BulkQuestion(MomentQuery):
     """May each of these users use each of these features at this moment?"""
 
     user_ids = serializers.ListField(
-        child=serializers.JSONField(),
+        child=serializers.JSONField(allow_null=True),
         min_length=1,
         max_length=MOST,
         help_text="Texts to 255 characters. What is none is told of in errors, and stops no other.",

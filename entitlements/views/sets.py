@@ -31,7 +31,7 @@ class UserEntitlements(APIView):
         headers = {}
         # The version was read before the rows: a change between them makes a tag that is too old, never one too new.
         if not standpoint.is_past:
-            asking = (asked, asked_page, may(request, "see in full"))
+            asking = (asked.get("status"), asked_page, may(request, "see in full"))
             tag = etags.of(known.version, known.catalog, [*map(lasting, decisions)], sorted(giving), *asking)
             if etags.matches(request, tag):
                 return etags.not_modified(tag)
