@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from entitlements import access, changes, considered, offers
+from entitlements import access, considered, offers, turns
 from entitlements.access import Question
-from entitlements.changes import Change
 from entitlements.considered import Considered
 from entitlements.decisions import Decision
 from entitlements.meters import NO_TALLIES
 from entitlements.pools import Tallies
 from entitlements.spans import barred
 from entitlements.standpoints import Standpoint
+from entitlements.turns import Change
 from pricing.models import Feature
 
 
@@ -36,13 +36,13 @@ def answer(question: Question, standpoint: Standpoint) -> Explanation:
     seen = considered.of(feature, known.grants.get(code, ()), known.rules.get(code, ()), tallies, decision)
     if feature is None or decision.allowed or standpoint.is_past:
         return Explanation(decision, seen, [])
-    thought = [*changes.thinkable(question, feature, decision), *_plans(question, feature, decision)]
+    thought = [*turns.thinkable(question, feature, decision), *_plans(question, feature, decision)]
     return Explanation(decision, seen, list(_smallest(_turning(thought, question, standpoint))))
 
 
 def _turning(thought: Iterable[Change], question: Question, standpoint: Standpoint) -> Iterator[Change]:
     """Keep what does turn the answer. The counters of all are read at once."""
-    asked = [(change, *changes.apply(change, question, standpoint.at)) for change in thought]
+    asked = [(change, *turns.apply(change, question, standpoint.at)) for change in thought]
     keys = {key for _, then, at in asked for key in access.keys(then, at, standpoint.catalog)}
     tallies: Tallies = standpoint.counting(sorted(keys, key=str)) if keys else NO_TALLIES
     for change, then, at in asked:
@@ -66,6 +66,6 @@ def _plans(question: Question, feature: Feature, decision: Decision) -> Iterator
     mine = {grant.plan_id for grant in known.grants.get(feature.code, ()) if barred(grant, at) is None}
     for change in offers.cheapest_first(known.user_id, feature.code, at=at):
         grant = change.grant
-        enough = grant is None or grant.limit is None or grant.soft or grant.limit >= changes.needed(decision, question)
+        enough = grant is None or grant.limit is None or grant.soft or grant.limit >= turns.needed(decision, question)
         if enough and grant and grant.plan_id not in mine:
             yield change

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
 
-from entitlements.changes import Change, Offer, Turn
 from entitlements.spans import Grant
+from entitlements.turns import Change, Offer, Turn
 from pricing.inclusions import COLUMNS
 from pricing.models import PlanFeature, PlanVersion
 

@@ -7,7 +7,7 @@ are rows that say themselves when they came and went.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,14 +19,28 @@ from events import history
 from events.models import Event
 from pricing.models import Feature
 
+KIN = """
+SELECT DISTINCT kin.user_id FROM entitlements_familymember AS me
+JOIN entitlements_familymember AS kin USING (family_id)
+WHERE me.user_id = ANY(%(users)s) AND kin.user_id <> ''
+"""
+# In which family each was. When history tells of it, it was known from then on.
 MEMBERS = """
-SELECT DISTINCT ON (member.user_id) member.user_id, member.family_id,
-    (SELECT array_agg(DISTINCT other.user_id) FROM entitlements_familymember AS other
-     WHERE other.family_id = member.family_id AND other.joined_at IS NOT NULL)
+SELECT DISTINCT ON (member.user_id) member.user_id, member.family_id
 FROM entitlements_familymember AS member
-WHERE member.user_id = ANY(%(users)s) AND member.joined_at <= %(at)s
-    AND (member.left_at IS NULL OR member.left_at > %(at)s)
-ORDER BY member.user_id, member.joined_at DESC, member.family_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(min(created_at), member.joined_at) AS at FROM events_event
+    WHERE object = 'family:' || member.family_id AND type = 'family.member_joined'
+        AND data ->> 'invitation_id' = member.id::text
+) AS joined
+CROSS JOIN LATERAL (
+    SELECT coalesce(min(created_at), member.left_at) AS at FROM events_event
+    WHERE member.left_at IS NOT NULL AND object = 'family:' || member.family_id AND created_at >= joined.at
+        AND (type = 'family.closed'
+            OR type IN ('family.member_removed', 'family.member_left') AND data ->> 'user_id' = member.user_id)
+) AS gone
+WHERE member.user_id = ANY(%(users)s) AND joined.at <= %(at)s AND (gone.at IS NULL OR gone.at > %(at)s)
+ORDER BY member.user_id, joined.at DESC, member.family_id
 """
 # What the newest row of history says of each grant, when its status was last moved, and the row for what is not told.
 GRANTS = """
@@ -62,15 +76,15 @@ def read_many(user_ids: Sequence[str], *, at: datetime) -> dict[str, Facts]:
 
     It waits for whoever is writing of them, so that nothing can still come to stand before `at`.
     """
-    history.settle([history.user(user_id) for user_id in user_ids])
-    families = _families(user_ids, at)
-    kin = {each for _, others in families.values() for each in others} - set(user_ids)
+    # Whoever was ever in a family with one of them: what he pays for may be shared.
+    kin = {user_id for (user_id,) in _select(KIN, users=list(user_ids))} | set(user_ids)
     history.settle([history.user(user_id) for user_id in kin])
-    grants = _grants([*user_ids, *kin], at)
+    families = dict(_select(MEMBERS, users=list(user_ids), at=at))
+    grants = _grants(kin, at)
     rules = _rules(user_ids, at)
     found = {}
     for user_id in user_ids:
-        family_id, _ = families.get(user_id, (None, ()))
+        family_id = families.get(user_id)
         mine = [row for row in grants if row["user_id"] == user_id or _is_shared(row, family_id)]
         said = [row for row in rules if row["user_id"] == user_id]
         found[user_id] = Facts(user_id, 0, 0, family_id, by_feature(mine, grant_of), by_feature(said, rule_of))
@@ -91,16 +105,11 @@ def catalog(*, at: datetime) -> Callable[[int], Mapping[str, Feature]]:
     return lambda _epoch: found
 
 
-def _families(user_ids: Sequence[str], at: datetime) -> dict[str, tuple[UUID, Sequence[str]]]:
-    rows = _select(MEMBERS, users=list(user_ids), at=at)
-    return {user_id: (family_id, others) for user_id, family_id, others in rows}
-
-
 def _is_shared(row: Mapping[str, Any], family_id: UUID | None) -> bool:
     return family_id is not None and row["family_id"] == str(family_id)
 
 
-def _grants(user_ids: Sequence[str], at: datetime) -> list[dict[str, Any]]:
+def _grants(user_ids: Collection[str], at: datetime) -> list[dict[str, Any]]:
     subjects = [history.user(user_id) for user_id in user_ids]
     rows = _select(GRANTS, subjects=subjects, at=at)
     return [_as_told(json.loads(data), moved_at, json.loads(row)) for data, moved_at, row in rows]

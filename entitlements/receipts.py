@@ -11,25 +11,31 @@ from entitlements.pools import Key, Tallies, Tally
 
 WANTED = """unnest(%(subjects)s::text[], %(features)s::text[], %(pools)s::uuid[], %(members)s::text[],
     %(starts)s::timestamptz[]) WITH ORDINALITY AS wanted (subject, feature, pool, member, start, place)"""
-# It waits for whoever is counting, also for who makes the counter at this moment. It is taken back.
-TOUCH = f"""
-    INSERT INTO entitlements_usagecounter AS counter
+MATCHING = """ON counter.subject = wanted.subject AND counter.feature_code = wanted.feature
+    AND counter.pool IS NOT DISTINCT FROM wanted.pool AND counter.period_start = wanted.start"""
+# Who makes one of these counters at this moment is waited for. What this makes is taken back at once.
+MAKE = f"""
+    INSERT INTO entitlements_usagecounter
         (id, subject, feature_code, pool, member, period_start, rolled, used, reserved)
     SELECT gen_random_uuid(), subject, feature, pool, member, start, 0, 0, 0 FROM {WANTED}
     ORDER BY subject, feature, pool, member, start
-    ON CONFLICT (subject, feature_code, pool, member, period_start) DO UPDATE SET used = counter.used
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 (of our own words)
+# And who counts is, in the order in which all lock counters.
+WAIT = f"""
+    SELECT counter.id FROM {WANTED} JOIN entitlements_usagecounter AS counter {MATCHING}
+    ORDER BY counter.id FOR SHARE OF counter
 """  # noqa: S608 (of our own words)
 # A grant of one's own is used by oneself, and by whoever was ever in one's family. What was committed was held until
-# its use was recorded.
+# its use was recorded. A member's share is what he himself used of the pool.
 READ = f"""
     SELECT wanted.place, coalesce(paid.used, 0), coalesce(held.reserved, 0), counter.rolled
     FROM {WANTED}
-    JOIN entitlements_usagecounter AS counter
-        ON counter.subject = wanted.subject AND counter.feature_code = wanted.feature
-        AND counter.pool IS NOT DISTINCT FROM wanted.pool
-        AND counter.member = wanted.member AND counter.period_start = wanted.start
+    JOIN entitlements_usagecounter AS counter {MATCHING} AND counter.member = ''
     CROSS JOIN LATERAL (
-        SELECT array_append(array_agg(DISTINCT kin.user_id::text), substr(wanted.subject, 6)) AS ids
+        SELECT CASE wanted.member
+            WHEN '' THEN array_append(array_agg(DISTINCT kin.user_id::text), substr(wanted.subject, 6))
+            ELSE ARRAY[wanted.member] END AS ids
         FROM entitlements_familymember AS me JOIN entitlements_familymember AS kin USING (family_id)
         WHERE me.user_id = substr(wanted.subject, 6) AND kin.user_id <> ''
     ) AS users
@@ -63,8 +69,9 @@ def counting(*, at: datetime) -> Callable[[Sequence[Key]], Tallies]:
         said = {name: list(column) for name, column in zip(COLUMNS, zip(*keys, strict=True), strict=True)}
         with connection.cursor() as cursor:
             with transaction.atomic():
-                cursor.execute(TOUCH, said)
+                cursor.execute(MAKE, said)
                 transaction.set_rollback(True)
+            cursor.execute(WAIT, said)
             cursor.execute(READ, {**said, "at": at})
             return {keys[place - 1]: Tally(used, reserved, rolled) for place, used, reserved, rolled in cursor}
 

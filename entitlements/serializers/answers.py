@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from entitlements.changes import Change
 from entitlements.considered import Considered
 from entitlements.decisions import Decision, Origin
 from entitlements.explain import Explanation
+from entitlements.turns import Change
 
 
 def shown(decision: Decision) -> dict[str, Any]:

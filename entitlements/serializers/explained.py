@@ -4,10 +4,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from entitlements.changes import Turn
 from entitlements.considered import WORDS, Outcome
 from entitlements.models import Override
 from entitlements.serializers.checks import DecisionSerializer, SourceSerializer
+from entitlements.turns import Turn
 from pricing.models import PlanVersion
 
 

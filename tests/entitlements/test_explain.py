@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from entitlements import access, changes, explain, grants
+from entitlements import access, explain, grants, turns
 from entitlements.access import Question
-from entitlements.changes import Change
 from entitlements.considered import Lost, Outcome
 from entitlements.explain import Explanation
 from entitlements.facts import Facts
 from entitlements.models import Override, UsageCounter
 from entitlements.standpoints import Standpoint, of
+from entitlements.turns import Change
 from pricing.models import Feature, PlanVersion
 from tests.entitlements.conftest import DAY, PURCHASE, SUBSCRIPTION, Clients, a_version
 from tests.entitlements.conftest import LATER as T0
@@ -33,7 +33,7 @@ def why(code: str, *, at: datetime = T0, requested: int = 1, **said: Any) -> Exp
     return explain.answer(Question(standpoint.known["ann"], code, requested, **said), standpoint)
 
 
-def turns(explanation: Explanation) -> dict[str, Change]:
+def told(explanation: Explanation) -> dict[str, Change]:
     return {change.turn.value: change for change in explanation.would_allow}
 
 
@@ -60,7 +60,7 @@ def test_every_change_that_is_told_turns_the_answer(
     assert found.decision == standpoint.answers([question])[0]
     assert not (found.decision.allowed and found.would_allow)
     for change in found.would_allow:
-        then, moment = changes.apply(change, question, at)
+        then, moment = turns.apply(change, question, at)
         assert then != question or moment > at
         turned = access.answers([then], at=moment, counting=used, catalog=lambda _: {code: feature})[0]
         assert turned.allowed, change
@@ -104,7 +104,7 @@ def test_what_was_never_granted_is_turned_by_the_cheapest_plan() -> None:
     found = why("charts")
 
     assert found.decision.reason_code == "no_entitlement"
-    assert list(turns(found)) == ["plan"]
+    assert list(told(found)) == ["plan"]
     assert found.would_allow[0].offer
     assert found.would_allow[0].offer.plan_id == "year"
 
@@ -118,7 +118,7 @@ def test_too_many_units_are_turned_by_fewer_by_waiting_by_a_higher_limit_and_by_
     a_version({"calls": {"limit": 100, "period": "month"}}, plan_id="small")
     a_version({"calls": {"limit": 101, "period": "month"}}, plan_id="large")
 
-    found = turns(why("calls", requested=11))
+    found = told(why("calls", requested=11))
 
     assert list(found) == ["fewer_units", "wait", "set_limit", "plan"]
     assert found["fewer_units"].units == 10
@@ -131,9 +131,9 @@ def test_too_many_units_are_turned_by_fewer_by_waiting_by_a_higher_limit_and_by_
 def test_a_suspension_is_lifted_an_end_moved_and_a_start_waited_for(catalog: PlanVersion) -> None:
     rows = grants.grant("ann", catalog, source=SUBSCRIPTION, starts_at=T0, ends_at=END, at=T0)
     pdf = next(row for row in rows if row.feature_id == "pdf")
-    before, after = turns(why("pdf", at=T0 - DAY)), turns(why("pdf", at=END))
+    before, after = told(why("pdf", at=T0 - DAY)), told(why("pdf", at=END))
     grants.suspend(SUBSCRIPTION, reason="past_due", at=T0)
-    held = turns(why("pdf", at=T0 + DAY))
+    held = told(why("pdf", at=T0 + DAY))
 
     assert [list(each) for each in (before, after, held)] == [
         ["wait", "start", "plan"],
@@ -158,7 +158,7 @@ def test_two_denials_are_lifted_together_or_not_at_all(catalog: PlanVersion) -> 
 
     found = why("pdf")
 
-    assert set(turns(found)["remove_overrides"].ids) == {denial.pk for denial in denials}
+    assert set(told(found)["remove_overrides"].ids) == {denial.pk for denial in denials}
     assert [each.reason for each in found.considered] == [None, Lost.SUPERSEDED, Lost.OVERRULED]
     assert [each.outcome for each in found.considered] == [Outcome.DECIDED, Outcome.LOST, Outcome.LOST]
 
@@ -169,7 +169,7 @@ def test_a_foreign_family_is_left_out(catalog: PlanVersion) -> None:
     found = why("pdf", family_id=UUID(int=9))
 
     assert found.decision.reason_code == "not_family_member"
-    assert list(turns(found)) == ["leave_out_family"]
+    assert list(told(found)) == ["leave_out_family"]
     assert [each.reason for each in found.considered] == [Lost.NOT_REACHED]
 
 
