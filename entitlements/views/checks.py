@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.api.pagination import PageQuery, page
-from config.api.permissions import owner, subject
+from config.api.permissions import owner
 from config.api.strict import valid
 from entitlements import access
 from entitlements.models import Entitlement
@@ -24,6 +24,7 @@ from entitlements.serializers.checks import (
     Question,
     QuestionQuery,
 )
+from entitlements.views.reach import subject
 from events import clock
 
 
