@@ -22,7 +22,7 @@ def record(type: str, *, subject: str, object: str, at: datetime, data: Mapping[
     """
     if not connection.in_atomic_block:
         raise RuntimeError(f"history of {type} must be recorded inside the transaction of the change")
-    hold(subject)
+    _lock(subject)
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM events_event WHERE subject = %s", [subject])
         (sequence,) = cursor.fetchone()
@@ -44,9 +44,8 @@ def _said(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hold(subject: str) -> None:
-    """Lock a subject's history until the transaction ends; waits. For who must record before he locks rows."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
+    """Lock a subject's history until the transaction ends. For who reads what others change before he records."""
+    _lock(subject)
 
 
 def take(subject: str) -> bool:
@@ -57,6 +56,11 @@ def take(subject: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
         return bool(cursor.fetchone()[0])
+
+
+def _lock(subject: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
 
 
 def user(user_id: str) -> str:
