@@ -75,7 +75,7 @@ def export(user_id: str, *, at: datetime) -> dict[str, Any]:
         **{model._meta.db_table: [rows.told(row) for row in _of(model, user_id)] for model in OWNED},
         WebhookEvent._meta.db_table: [rows.told(event) for event in _told_by_stripe(ids)],
         **mirror.held(ids),
-        **rows.held("entitlements", user_id),
+        **entitlements.persons.held(user_id),
         **rows.held("pricing", user_id),
         **events.persons.held(user_id),
     }

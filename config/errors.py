@@ -17,6 +17,7 @@ import billing.customer_errors
 import billing.errors
 import billing.subscription_errors
 import entitlements.errors
+import entitlements.family_errors
 import events.asking
 import keys.errors
 import pricing.errors
@@ -38,6 +39,15 @@ STATUS: dict[type[Exception], int] = {
     pricing.errors.PlanVersionFrozen: 409,
     pricing.errors.ZonesMissing: 503,
     entitlements.errors.EntitlementsError: 400,
+    entitlements.family_errors.NoFamilyPlan: 409,
+    entitlements.family_errors.AlreadyInAFamily: 409,
+    entitlements.family_errors.FamilyClosed: 409,
+    entitlements.family_errors.SeatLimitReached: 409,
+    entitlements.family_errors.NotAMember: 404,
+    entitlements.family_errors.OwnerCannotLeave: 409,
+    entitlements.family_errors.AlreadyInvited: 409,
+    entitlements.family_errors.TooManyInvitations: 409,
+    entitlements.family_errors.InvitationNotOpen: 409,
     keys.errors.KeysError: 400,
     billing.errors.BillingError: 400,
     billing.errors.StripeUnknown: 503,

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Greatest, Now
 
-from entitlements import story
+from entitlements import sharing, story
 from entitlements.errors import GraceWithoutEnd, UnknownReason
 from entitlements.models import Entitlement, Reason, SourceType
 from entitlements.renewals import Span, hold_of, is_over, start_after, status_after
@@ -53,11 +53,13 @@ def grant(
     May be repeated. Rows that are missing are made, others take the new dates and terms, an expired one runs again,
     a suspended one too unless `keep_suspended` or staff hold it back; features that the version lacks are canceled. A
     source that was revoked, or ended by `cancel`, gives nothing any more. A renewal without a gap keeps the first
-    start, because limits count their periods from it. Raises SpanReversed, GraceWithoutEnd, and RuntimeError outside a
-    transaction.
+    start, because limits count their periods from it. What the family of the user shares of it, `sharing` says.
+    Raises SpanReversed, GraceWithoutEnd, and RuntimeError outside a transaction.
     """
     span = Span(starts_at, ends_at, grace_until)
-    terms = _terms(version, subscription_id)
+    # Whoever makes or leaves a family holds this too: each sees what the other did.
+    history.hold(history.user(user_id))
+    terms = _terms(version, subscription_id, sharing.family_of(user_id, source.type, source.id, version))
     made = _make_missing(user_id, source, span, terms, at)
     rows = list(_locked(source).filter(user_id=user_id))
     if any(is_over(row) for row in rows):
@@ -133,6 +135,18 @@ def shorten(source: Source, *, ends_at: datetime, grace_until: datetime | None, 
             _keep_held(row, hold, at=at)
 
 
+def share(user_id: str, family_id: UUID, *, at: datetime) -> None:
+    """Let the family share what the user's family plans give him. May be repeated."""
+    for row in _in_order(sharing.shareable(user_id)):
+        _change(row, at=at, status=row.status, family_id=str(family_id))
+
+
+def take_back(user_id: str, family_id: UUID, *, at: datetime) -> None:
+    """End it that the family shares anything of the user's. May be repeated."""
+    for row in _in_order(Entitlement.objects.filter(user_id=user_id, family_id=str(family_id))):
+        _change(row, at=at, status=row.status, family_id=None)
+
+
 def expire_due(*, at: datetime, limit: int = 500) -> int:
     """Write down what has ended, grace included, and return how many. Access never depends on it.
 
@@ -163,16 +177,20 @@ def expire_all_due(*, at: datetime) -> int:
 
 
 def _locked(source: Source) -> QuerySet[Entitlement]:
-    rows = Entitlement.objects.filter(source_type=source.type, source_id=source.id)
+    return _in_order(Entitlement.objects.filter(source_type=source.type, source_id=source.id))
+
+
+def _in_order(rows: QuerySet[Entitlement]) -> QuerySet[Entitlement]:
     return rows.order_by("user_id", "id").select_for_update()
 
 
-def _terms(version: PlanVersion, subscription_id: str) -> dict[str, dict[str, Any]]:
+def _terms(version: PlanVersion, subscription_id: str, family_id: str | None) -> dict[str, dict[str, Any]]:
     return {
         included.feature_id: {
             "plan_id": version.plan_id,
             "version_id": version.pk,
             "subscription_id": subscription_id,
+            "family_id": family_id,
             **{name: getattr(included, name) for name in COLUMNS},
             "period": included.period or "",
         }

@@ -18,6 +18,42 @@ IN_FORCE = f"""
 
 ALL = (
     Invariant(
+        "who_is_in_a_family_is_in_an_open_one",
+        "a closed family has nobody in it, so nobody has access by it",
+        """
+        SELECT 'familymember:' || member.id FROM entitlements_familymember AS member
+        JOIN entitlements_family AS family ON family.id = member.family_id
+        WHERE member.status = 'active' AND family.closed_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "an_open_family_has_its_owner_in_it",
+        "somebody leads it, and is one of those who share",
+        """
+        SELECT 'family:' || family.id FROM entitlements_family AS family
+        WHERE family.closed_at IS NULL AND NOT EXISTS (
+            SELECT FROM entitlements_familymember AS member
+            WHERE member.family_id = family.id AND member.user_id = family.owner_id
+              AND member.status = 'active' AND member.role = 'owner')
+        """,
+    ),
+    Invariant(
+        "a_shared_grant_is_a_member_s",
+        "who pays for a family is in it: whoever goes takes his grants with him",
+        """
+        SELECT 'entitlement:' || given.id FROM entitlements_entitlement AS given
+        WHERE given.family_id IS NOT NULL AND given.status IN ('active', 'suspended') AND NOT EXISTS (
+            SELECT FROM entitlements_familymember AS member
+            WHERE member.family_id::text = given.family_id AND member.user_id = given.user_id
+              AND member.status = 'active')
+        """,
+    ),
+    Invariant(
+        "a_family_has_its_history",
+        "whoever shares can be told since when, and by whom",
+        recorded("SELECT id FROM entitlements_family", "family"),
+    ),
+    Invariant(
         "a_grant_has_its_history",
         "whoever was given access can be told when and why",
         recorded(GRANTS, "entitlement"),

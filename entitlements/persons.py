@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from entitlements.models import Entitlement
+from typing import Any
+
+from django.db.models import Model, Q
+
+from entitlements.models import Entitlement, Family, UsageCounter
+from events import history
+from vault import rows
+
+
+def held(user_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Return every row that is the user's, by table; of families those that he owns."""
+    others = {
+        model._meta.db_table: [rows.told(row) for row in model._base_manager.filter(his).order_by("pk")]
+        for model, his in not_by_column(user_id).items()
+    }
+    return {**rows.held("entitlements", user_id), **others}
+
+
+def not_by_column(user_id: str) -> dict[type[Model], Q]:
+    """Name the models whose rows are a user's by another column than most, and how to find his."""
+    return {Family: Q(owner_id=user_id), UsageCounter: Q(subject=history.user(user_id)) | Q(member=user_id)}
 
 
 def erase(user_id: str) -> int:
-    """Empty what the product wrote beside the grants of a user, and return how many rows. Grants stay: they are ids.
+    """Empty what the product wrote beside the grants and families of a user, and return how many rows.
 
-    Runs inside the caller's transaction; may be repeated.
+    Grants and memberships stay: they are ids. Runs inside the caller's transaction; may be repeated.
     """
-    return Entitlement.objects.filter(user_id=user_id).exclude(metadata={}).update(metadata={})
+    families = Family.objects.filter(owner_id=user_id).exclude(name="").update(name="")
+    return families + Entitlement.objects.filter(user_id=user_id).exclude(metadata={}).update(metadata={})

@@ -22,8 +22,8 @@ def record(type: str, *, subject: str, object: str, at: datetime, data: Mapping[
     """
     if not connection.in_atomic_block:
         raise RuntimeError(f"history of {type} must be recorded inside the transaction of the change")
+    _lock(subject)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
         cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM events_event WHERE subject = %s", [subject])
         (sequence,) = cursor.fetchone()
     return Event.objects.create(
@@ -41,6 +41,11 @@ def record(type: str, *, subject: str, object: str, at: datetime, data: Mapping[
 def _said(data: Mapping[str, Any]) -> dict[str, Any]:
     why = context.why.get()
     return {**data, "why": why} if why else dict(data)
+
+
+def hold(subject: str) -> None:
+    """Lock a subject's history until the transaction ends. For who reads what others change before he records."""
+    _lock(subject)
 
 
 def take(subject: str) -> bool:
@@ -71,6 +76,11 @@ def _busy(subjects: Sequence[str]) -> list[str]:
             [list(subjects)],
         )
         return [subject for (subject,) in cursor.fetchall()]
+
+
+def _lock(subject: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
 
 
 def user(user_id: str) -> str:

@@ -9,13 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from config.api.permissions import insist, owner, subject
+from config.api.permissions import insist, owner
 from config.api.strict import valid
 from entitlements import access, explain, standpoints
 from entitlements.serializers.answers import explained, shown
 from entitlements.serializers.bulk import BulkAnswerSerializer, BulkQuestion, sorted_out
 from entitlements.serializers.checks import Question, QuestionQuery
 from entitlements.serializers.explained import ExplainedSerializer
+from entitlements.views.reach import subject
 
 
 class EntitlementCheck(APIView):

@@ -10,12 +10,13 @@ from rest_framework.views import APIView
 
 from config.api import etags
 from config.api.pagination import PageQuery, page
-from config.api.permissions import may, subject
+from config.api.permissions import may
 from config.api.strict import valid
 from entitlements import access, spans, standpoints
 from entitlements.models import Entitlement
 from entitlements.serializers.answers import lasting, shown, with_effect
 from entitlements.serializers.checks import EntitlementSerializer, EntitlementsPage, ListQuery
+from entitlements.views.reach import subject
 
 
 class UserEntitlements(APIView):

@@ -10,11 +10,15 @@ from django.db import connection, transaction
 
 from billing import invariants
 from billing.models import Payment, Subscription
+from entitlements import families
 from entitlements.models import Entitlement
+from events import clock
+from events.asking import Asking
 from tests.buyer import Buyer
 
 NO_TRIGGERS = "SET LOCAL session_replication_role = replica"
-# By name: what breaks it, after Anna has bought for life, got a part back and subscribed, and Ben's bank disputes.
+# By name: what breaks it, after Anna has bought for life, got a part back and subscribed, Ben's bank disputes, and Eve
+# has a family.
 BREAKS = {
     "a_paid_payment_names_its_charge": "UPDATE billing_payment SET stripe_id = NULL WHERE checkout_id IS NOT NULL",
     "a_charge_is_one_payment": "UPDATE billing_payment SET stripe_charge_id = 'ch_one'",
@@ -52,6 +56,10 @@ BREAKS = {
     "an_invoice_has_its_history": "DELETE FROM events_event WHERE object LIKE 'invoice:%'",
     "a_dispute_has_its_history": "DELETE FROM events_event WHERE object LIKE 'dispute:%'",
     "a_grant_has_its_history": "DELETE FROM events_event WHERE object LIKE 'entitlement:%'",
+    "who_is_in_a_family_is_in_an_open_one": "UPDATE entitlements_family SET closed_at = now()",
+    "an_open_family_has_its_owner_in_it": "UPDATE entitlements_familymember SET role = 'member'",
+    "a_shared_grant_is_a_member_s": "UPDATE entitlements_familymember SET status = 'removed'",
+    "a_family_has_its_history": "DELETE FROM events_event WHERE object LIKE 'family:%'",
     "history_has_no_gap": "DELETE FROM events_event WHERE sequence = 2",
 }
 
@@ -70,6 +78,8 @@ def test_each_broken_rule_is_named_with_its_rows(buyer: Buyer) -> None:
     Buyer(buyer.stripe, "ben").buy()
     buyer.stripe.control("disputes", charge=Payment.objects.get(customer__user_id="ben").stripe_charge_id)
     buyer.stripe.deliver()
+    Buyer(buyer.stripe, "eve").subscribe("family-yearly")
+    families.create("eve", name="", asking=Asking("user:eve", None, ""), at=clock.now())
     assert invariants.broken() == {}
 
     missed = [name for name, sql in BREAKS.items() if not seen(name, sql)]

@@ -49,6 +49,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "post_invoices": {"subscription_id": ABSENT},
     "post_entitlement_check": {"user_id": "anna", "feature_code": "export"},
     "post_entitlement_check_bulk": {"user_ids": ["anna"], "feature_codes": ["export"]},
+    "post_families": {"user_id": "anna", "name": "Home"},
+    "post_family_invitations": {"user_id": "mia", "expires_in": 3600},
+    "post_invitation_accept": {"secret": "fbi_x"},
+    "post_invitation_decline": {"secret": "fbi_x"},
+    "post_family_transfer": {"user_id": "mia"},
     "put_pricing_zone": {"country": "Nowhere", "zone": "D"},
     "post_pricing_zones_bulk": {"rows": [{"iso_code": "QM", "country": "Nowhere", "zone": "D"}], "dry_run": True},
 }
