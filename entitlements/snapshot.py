@@ -52,7 +52,7 @@ def peek(user_id: str) -> Facts | None:
     known = memory.get(user_id, now)
     if known is None or not facts.knows(known.catalog):
         return None
-    gauges.HITS_MEMORY.inc()
+    gauges.HITS_MEMORY.count += 1
     return known
 
 
@@ -146,4 +146,4 @@ def _learn_catalog(catalog: int) -> None:
 
 flights = Flights()
 memory = Memory(lambda: int(settings.SNAPSHOT_MEMORY_BYTES))
-line = Line(heard, forget)
+line = Line(heard, forget, gauges.HITS_MEMORY.tell)
