@@ -18,6 +18,7 @@ from entitlements.flights import Flight, Flights
 from entitlements.listening import Line
 from entitlements.near import Memory
 from entitlements.shelf import Change, Found
+from entitlements.stream import listeners
 from events import clock
 
 # Whoever took longer to read may have slept through a change and its end.
@@ -59,6 +60,7 @@ def peek(user_id: str) -> Facts | None:
 def heard(change: Change) -> None:
     """Take in what somebody tells of a user; the user "" stands for the catalog of features."""
     version = packing.version_of(change.packet)
+    listeners.ring(change.user_id)
     if not change.user_id:
         memory.learn_catalog(version)
         return

@@ -115,7 +115,10 @@ def test_many_are_answered_with_one_query_and_one_trip() -> None:
     with CaptureQueriesContext(connection) as queries:
         known = snapshot.current_many(["ann", "ben", "cleo", "dora", "ann"])
 
-    assert [sum("JOIN LATERAL" in query["sql"] for query in queries), list(known)] == [1, ["ann", "ben", "cleo", "dora"]]
+    assert [sum("JOIN LATERAL" in query["sql"] for query in queries), list(known)] == [
+        1,
+        ["ann", "ben", "cleo", "dora"],
+    ]
     assert all(same(each, facts.read(user_id)) for user_id, each in known.items())
     assert set(snapshot.current_many(known)) == set(known)
     assert all(snapshot.peek(user_id) for user_id in known)
