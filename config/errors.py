@@ -48,6 +48,7 @@ STATUS: dict[type[Exception], int] = {
     entitlements.family_errors.AlreadyInvited: 409,
     entitlements.family_errors.TooManyInvitations: 409,
     entitlements.family_errors.InvitationNotOpen: 409,
+    entitlements.errors.StreamsFull: 503,
     keys.errors.KeysError: 400,
     billing.errors.BillingError: 400,
     billing.errors.StripeUnknown: 503,

@@ -148,6 +148,11 @@ def by_feature(
 _features: tuple[int, Mapping[str, Feature]] = (-1, {})
 
 
+def knows(catalog: int) -> bool:
+    """Say whether the features of this version of the catalog are remembered here."""
+    return _features[0] == catalog
+
+
 def features(catalog: int) -> Mapping[str, Feature]:
     """Return every feature by its code, remembered until the catalog's epoch is another."""
     global _features

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from entitlements import access, counters, facts, recall, receipts
+from entitlements import access, counters, facts, recall, receipts, snapshot
 from entitlements.access import Catalog, Counting, Question
 from entitlements.decisions import Decision
 from entitlements.facts import Facts
@@ -44,8 +44,10 @@ def of(user_ids: Sequence[str], *, at: datetime | None) -> Standpoint:
     What is past is answered from what was known then, so that the same question always gets the same answer; what is
     to come from what is known now.
     """
+    if at is None:
+        return Standpoint(clock.near(), None, snapshot.current_many(user_ids), counters.read, facts.features)
     now = clock.now()
-    if at is not None and at < now:
+    if at < now:
         known = recall.read_many(user_ids, at=at)
         return Standpoint(at, now, known, receipts.counting(at=at), recall.catalog(at=at))
-    return Standpoint(at or now, at and now, facts.read_many(user_ids), counters.read, facts.features)
+    return Standpoint(at, now, facts.read_many(user_ids), counters.read, facts.features)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -130,6 +132,16 @@ def verify(token: str) -> Principal:
     except jwks.IssuerUnreachable:
         raise IssuerAway from None
     return _principal(claims.get("sub"), claims.get("role", Role.USER), claims.get("scope"))
+
+
+def seconds_left(request: Request) -> float:
+    """Return for how many seconds more the request's token is good; of what has no such end, no end."""
+    token = bearer(request) or request.headers.get("better-auth-token", "")
+    try:
+        claims, _issuer = tokens.verify(token)
+    except (tokens.BadToken, jwks.IssuerUnreachable):
+        return math.inf
+    return float(claims["exp"]) - time.time()
 
 
 def _bare(token: str) -> Principal | None:

@@ -110,6 +110,7 @@ ROLES: Mapping[str, Row] = {
     "DELETE family-member": OWNER_AND_ADMIN,
     "POST family-transfer": OWNER_AND_ADMIN,
     "POST family-close": OWNER_AND_ADMIN,
+    "GET entitlement-stream": OWNER_AND_READERS,
     "GET events": STAFF_AND_SERVICES,
     "POST stripe-webhook": EVERYBODY,
 }
@@ -133,6 +134,7 @@ SCOPES: Mapping[str, Scope] = {
     "POST entitlement-check": Scope.CHECK,
     "POST entitlement-check-bulk": Scope.CHECK,
     "GET user-entitlements": Scope.CHECK,
+    "GET entitlement-stream": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,
 }
 

@@ -281,6 +281,7 @@ OPERATIONS: dict[str, Operation] = {
         lambda things: (f"/families/{things.family}/transfer", {"user_id": things.user_id}), "object"
     ),
     "POST family-close": found("/families/{family}/close"),
+    "GET entitlement-stream": of_user("/entitlements/stream?user_id={user_id}"),
     "GET events": nothing("/events"),
     "POST stripe-webhook": nothing("/webhooks/stripe", {"id": "evt_1"}),
 }
