@@ -22,8 +22,8 @@ def record(type: str, *, subject: str, object: str, at: datetime, data: Mapping[
     """
     if not connection.in_atomic_block:
         raise RuntimeError(f"history of {type} must be recorded inside the transaction of the change")
+    hold(subject)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
         cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM events_event WHERE subject = %s", [subject])
         (sequence,) = cursor.fetchone()
     return Event.objects.create(
@@ -41,6 +41,15 @@ def record(type: str, *, subject: str, object: str, at: datetime, data: Mapping[
 def _said(data: Mapping[str, Any]) -> dict[str, Any]:
     why = context.why.get()
     return {**data, "why": why} if why else dict(data)
+
+
+def hold(subject: str) -> None:
+    """Lock a subject's history until the transaction ends, and wait for whoever has it.
+
+    For who changes rows before it records: money records first, and the two would wait for each other.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
 
 
 def take(subject: str) -> bool:
