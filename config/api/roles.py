@@ -94,6 +94,13 @@ ROLES: Mapping[str, Row] = {
     "GET entitlement-check": OWNER_AND_READERS,
     "POST entitlement-check": OWNER_AND_READERS,
     "GET user-entitlements": OWNER_AND_READERS,
+    "POST entitlements": SERVICES_AND_ADMIN,
+    "GET entitlement": OWNER_AND_READERS,
+    "PATCH entitlement": SERVICES_AND_ADMIN,
+    "GET overrides": STAFF_AND_SERVICES,
+    "POST overrides": ADMIN,
+    "GET override": STAFF_AND_SERVICES,
+    "DELETE override": ADMIN,
     "GET events": STAFF_AND_SERVICES,
     "POST stripe-webhook": EVERYBODY,
 }
@@ -103,6 +110,7 @@ DEEDS: Mapping[str, Row] = {
     "cancel at once": OWNER_AND_ADMIN,
     "name an amount": SERVICES_AND_ADMIN,
     "give a longer trial": ADMIN,
+    "hold back what was paid for": ADMIN,
     "refund without a reason": ADMIN,
     "see in full": {Role.USER: Reach.OWN, Role.SERVICE: Reach.ANY, Role.ADMIN: Reach.ANY},
     # Everybody without a token is one principal: a key of his would bring what a stranger made.
@@ -114,6 +122,7 @@ SCOPES: Mapping[str, Scope] = {
     "GET entitlement-check": Scope.CHECK,
     "POST entitlement-check": Scope.CHECK,
     "GET user-entitlements": Scope.CHECK,
+    "GET entitlement": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,
 }
 

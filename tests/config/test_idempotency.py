@@ -33,6 +33,7 @@ from billing.models import (
     SubscriptionOrder,
 )
 from config.api.roles import ROLES
+from entitlements.models import Award, Override
 from pricing.imported import ZoneImport
 from pricing.models import Country, Quote
 from tests.api import api, places
@@ -131,6 +132,20 @@ MAKING = {
     "POST refund-approvals": Making("refund-approvals", "admin", refund_bodies, RefundApproval),
     "POST invoices": Making(
         "invoices", "admin", invoice_bodies, Invoice, ready=lambda: bill_later(Customer.objects.get(user_id="anna"))
+    ),
+    "POST entitlements": Making(
+        "entitlements",
+        "service",
+        lambda: [{"user_id": "anna", "plan_id": "free", "reason": f"reason {n}"} for n in range(3)],
+        Award,
+    ),
+    "POST overrides": Making(
+        "overrides",
+        "admin",
+        lambda: [
+            {"user_id": "anna", "feature_code": "export", "effect": "deny", "reason": f"reason {n}"} for n in range(3)
+        ],
+        Override,
     ),
     "POST pricing-zones-bulk": Making("pricing-zones/bulk", "admin", zone_bodies, ZoneImport, 200),
 }

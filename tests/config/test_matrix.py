@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 
 from billing import approvals, pausing, payment_methods, proposals, refunds, subscriptions
@@ -33,7 +33,10 @@ from billing.models import (
 )
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
+from entitlements import awards, overrides
+from entitlements.awards import Gift
 from entitlements.models import Entitlement
+from entitlements.overrides import Ruling
 from events import clock
 from pricing import plans, quotes, zones
 from tests.api import api
@@ -69,6 +72,9 @@ class Things:
     card: UUID | str
     old_card: UUID | str
     dispute: UUID | str
+    grant: UUID | str
+    gift: UUID | str
+    override: UUID | str
 
 
 Call = tuple[str, dict[str, Any] | None]
@@ -162,6 +168,7 @@ def ending(things: Things) -> str:
 
 
 FRESH: list[str] = []
+WHY = {"Change-Reason": "a test"}
 ZONE = {"country": "Testland", "zone": "C"}
 OPERATIONS: dict[str, Operation] = {
     "GET plans": nothing("/plans"),
@@ -235,6 +242,15 @@ OPERATIONS: dict[str, Operation] = {
     "GET entitlement-check": of_user("/entitlements/check?feature_code=export&user_id={user_id}"),
     "POST entitlement-check": of_user("/entitlements/check", feature_code="export", user_id="{user_id}"),
     "GET user-entitlements": of_user("/users/{user_id}/entitlements"),
+    "POST entitlements": of_user("/entitlements", user_id="{user_id}", feature_code="export", reason="a test"),
+    "GET entitlement": found("/entitlements/{grant}"),
+    "PATCH entitlement": found("/entitlements/{gift}", {"status": "active", "reason": "a test"}),
+    "GET overrides": nothing("/overrides"),
+    "POST overrides": of_user(
+        "/overrides", user_id="{user_id}", feature_code="export", effect="allow", reason="a test"
+    ),
+    "GET override": found("/overrides/{override}"),
+    "DELETE override": found("/overrides/{override}"),
     "GET events": nothing("/events"),
     "POST stripe-webhook": nothing("/webhooks/stripe", {"id": "evt_1"}),
 }
@@ -264,7 +280,21 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
         **dict(zip(("invoice", "waiting", "hopeless"), (first, *unpaid), strict=True)),
         **dict(zip(("customer", "card", "old_card"), (customer, *cards), strict=True)),
         dispute=disputed(stripe, subscription),
+        **given(user_id),
     )
+
+
+def given(user_id: str) -> dict[str, UUID]:
+    """Give the user a feature, and say something of it."""
+    asking = Asking.of("admin:alice", None, {})
+    award, _ = awards.give(user_id, Gift(feature_code="export"), reason="a test", asking=asking)
+    override, _ = overrides.add(user_id, Ruling("export", "allow"), reason="a test", asking=asking)
+    rows = Entitlement.objects.filter(user_id=user_id)
+    return {
+        "gift": rows.get(source_id=str(award.pk)).pk,
+        "grant": rows.filter(source_type="one_time").values_list("pk", flat=True)[0],
+        "override": override.pk,
+    }
 
 
 def disputed(stripe: StripeSide, subscription: Subscription) -> UUID:
@@ -282,6 +312,10 @@ def deleted(things: Things) -> Things:
     Dispute.objects.filter(**mine).delete()
     ZoneCheck.objects.filter(**mine).delete()
     Entitlement.objects.filter(user_id=things.user_id).delete()
+    with transaction.atomic(), connection.cursor() as cursor:
+        # An override is never deleted: its trigger is off for that moment.
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("DELETE FROM entitlements_override WHERE user_id = %s", [things.user_id])
     for model in (Payment, Invoice, Subscription, Checkout, PaymentMethod, CardSetup, StripeCustomer):
         model.objects.filter(customer__user_id=things.user_id).delete()
     Customer.objects.filter(user_id=things.user_id).delete()
@@ -323,7 +357,7 @@ def send(client: Client, operation: str, things: Things) -> Any:
     path, body = OPERATIONS[operation].call(things)
     with transaction.atomic() if "zone" in operation else nullcontext():
         raw = b"" if body is None else json.dumps(body).encode()
-        answer = client.generic(operation.split(" ")[0], V1 + path, raw, content_type="application/json")
+        answer = client.generic(operation.split(" ")[0], V1 + path, raw, content_type="application/json", headers=WHY)
         if "zone" in operation:
             transaction.set_rollback(True)
     return answer

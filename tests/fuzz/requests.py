@@ -48,6 +48,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "post_refund_approvals": {"payment_id": ABSENT, "reason": "duplicate"},
     "post_invoices": {"subscription_id": ABSENT},
     "post_entitlement_check": {"user_id": "anna", "feature_code": "export"},
+    "post_entitlements": {"user_id": "anna", "feature_code": "export", "metadata": {}, "reason": "a test"},
+    "patch_entitlement": {"status": "suspended", "reason": "a test"},
+    "post_overrides": {"user_id": "anna", "feature_code": "export", "effect": "allow", "reason": "a test"},
     "put_pricing_zone": {"country": "Nowhere", "zone": "D"},
     "post_pricing_zones_bulk": {"rows": [{"iso_code": "QM", "country": "Nowhere", "zone": "D"}], "dry_run": True},
 }
