@@ -69,8 +69,8 @@ def _ended(row: Entitlement, ends_at: datetime | None, at: datetime) -> datetime
         raise NotChangeable(row.status)
     if end is not None and end <= at:
         raise NotChangeable("over")
-    if ends_at is not None and ends_at < row.starts_at:
-        raise SpanReversed(row.starts_at, ends_at)
+    if ends_at is not None and ends_at <= row.starts_at:
+        raise SpanReversed(row.starts_at, ends_at, field="expires_at")
     if ends_at is not None and ends_at <= at:
         raise EndsInThePast("expires_at", ends_at, "set the status canceled to end it now")
     return ends_at

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from entitlements import grants
+from entitlements.errors import SpanReversed
 from entitlements.grants import Source, Terms
 from entitlements.models import Award, SourceType
 from entitlements.renewals import Span
@@ -60,7 +61,9 @@ def _give(user_id: str, gift: Gift, reason: str, asking: Asking) -> Award:
     history.hold(history.user(user_id))
     version, feature, terms = _offer(gift)
     at = clock.now()
-    span = Span(gift.starts_at or at, gift.ends_at)
+    starts_at = gift.starts_at or at
+    if gift.ends_at is not None and gift.ends_at <= starts_at:
+        raise SpanReversed(starts_at, gift.ends_at, field="expires_at")
     award = Award.objects.create(
         user_id=user_id,
         source_type=gift.source_type,
@@ -72,7 +75,8 @@ def _give(user_id: str, gift: Gift, reason: str, asking: Asking) -> Award:
         **asking.columns,
     )
     noted = {code: {**each, "metadata": dict(gift.metadata)} for code, each in terms.items()}
-    grants.give(user_id, noted, source=Source(SourceType(gift.source_type), str(award.pk)), span=span, at=at)
+    source = Source(SourceType(gift.source_type), str(award.pk))
+    grants.give(user_id, noted, source=source, span=Span(starts_at, gift.ends_at), at=at)
     return award
 
 

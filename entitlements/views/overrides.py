@@ -23,7 +23,12 @@ class Overrides(APIView):
     @extend_schema(parameters=[OverrideQuery, PageQuery], responses=paged(OverrideSerializer))
     def get(self, request: Request) -> Response:
         """List overrides, newest first, the removed ones too."""
-        rows = Override.objects.filter(**valid(OverrideQuery, request))
+        asked = valid(OverrideQuery, request)
+        rows = Override.objects.all()
+        if "user_id" in asked:
+            rows = rows.filter(user_id=asked["user_id"])
+        if "feature_code" in asked:
+            rows = rows.filter(feature=asked["feature_code"])
         return Response(page(request, rows, OverrideSerializer))
 
     @extend_schema(request=NewOverride, responses={201: OverrideSerializer}, parameters=[IDEMPOTENCY_KEY])
