@@ -4,7 +4,7 @@ from django.db import migrations
 
 from events.moves import frozen
 
-# FOR UPDATE waits for grants under way, which hold the feature's row by their foreign key, and lets later ones wait.
+# FOR UPDATE waits for grants under way, which hold the feature by their foreign key, and lets later ones wait.
 STAY = """
 CREATE FUNCTION pricing_feature_stays() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE kept jsonb;
@@ -37,6 +37,20 @@ GO = """
 DROP TRIGGER pricing_feature_stays ON pricing_feature;
 DROP FUNCTION pricing_feature_stays();
 """
+# Checked at once, the foreign key holds the feature from the insert on, and not only at the commit.
+CHECK = """
+DO $$
+DECLARE rule record;
+BEGIN
+    FOR rule IN
+        SELECT conrelid::regclass AS holder, conname FROM pg_constraint
+        WHERE contype = 'f' AND confrelid = 'pricing_feature'::regclass
+          AND conrelid IN ('entitlements_entitlement'::regclass, 'entitlements_override'::regclass)
+    LOOP
+        EXECUTE format('ALTER TABLE %%s ALTER CONSTRAINT %%I %s', rule.holder, rule.conname);
+    END LOOP;
+END $$;
+"""
 
 
 class Migration(migrations.Migration):
@@ -45,4 +59,5 @@ class Migration(migrations.Migration):
     operations = [
         frozen("entitlements_award", because="a decision that was made is a fact"),
         migrations.RunSQL(STAY, GO),
+        migrations.RunSQL(CHECK % "NOT DEFERRABLE", CHECK % "DEFERRABLE INITIALLY DEFERRED"),
     ]
