@@ -18,6 +18,7 @@ import billing.errors
 import billing.subscription_errors
 import entitlements.errors
 import entitlements.family_errors
+import entitlements.staff_errors
 import events.asking
 import keys.errors
 import pricing.errors
@@ -37,6 +38,7 @@ STATUS: dict[type[Exception], int] = {
     pricing.errors.CountryNotFound: 404,
     pricing.errors.PlanNotForSale: 409,
     pricing.errors.PlanVersionFrozen: 409,
+    pricing.errors.FeatureInUse: 409,
     pricing.errors.ZonesMissing: 503,
     entitlements.errors.EntitlementsError: 400,
     entitlements.family_errors.NoFamilyPlan: 409,
@@ -49,6 +51,10 @@ STATUS: dict[type[Exception], int] = {
     entitlements.family_errors.TooManyInvitations: 409,
     entitlements.family_errors.InvitationNotOpen: 409,
     entitlements.errors.StreamsFull: 503,
+    entitlements.staff_errors.NoSuchFeature: 404,
+    entitlements.staff_errors.PaidGrant: 409,
+    entitlements.staff_errors.NotChangeable: 409,
+    entitlements.staff_errors.HeldForMoney: 409,
     keys.errors.KeysError: 400,
     billing.errors.BillingError: 400,
     billing.errors.StripeUnknown: 503,

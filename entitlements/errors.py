@@ -12,9 +12,9 @@ class EntitlementsError(Exception):
 
 class SpanReversed(EntitlementsError):
     code = "span_reversed"
-    field = "ends_at"
 
-    def __init__(self, starts_at: datetime, ends_at: datetime):
+    def __init__(self, starts_at: datetime, ends_at: datetime, *, field: str = "ends_at"):
+        self.field = field
         super().__init__(f"Access cannot end at {ends_at.isoformat()}, before it starts at {starts_at.isoformat()}.")
 
 

@@ -7,6 +7,7 @@ transaction, because access must stand or fall with what pays for it; only `expi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,9 +15,10 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Greatest
 
 from entitlements import sharing, story
+from entitlements.changes import change
 from entitlements.errors import GraceWithoutEnd, UnknownReason
 from entitlements.models import Entitlement, Reason, SourceType
 from entitlements.renewals import Span, hold_of, is_over, start_after, status_after
@@ -26,6 +28,8 @@ from pricing.inclusions import COLUMNS
 from pricing.models import PlanVersion
 
 Status = Entitlement.Status
+# What a grant holds beside its source and dates, by feature code.
+Terms = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +63,27 @@ def grant(
     span = Span(starts_at, ends_at, grace_until)
     # Whoever makes or leaves a family holds this too: each sees what the other did.
     history.hold(history.user(user_id))
-    terms = _terms(version, subscription_id, sharing.family_of(user_id, source.type, source.id, version))
+    terms = terms_of(version, subscription_id, sharing.family_of(user_id, source.type, source.id, version))
+    return give(user_id, terms, source=source, span=span, at=at, keep_suspended=keep_suspended)
+
+
+def give(
+    user_id: str, terms: Terms, *, source: Source, span: Span, at: datetime, keep_suspended: bool = False
+) -> list[Entitlement]:
+    """Let the source give the user exactly these terms by feature code: as `grant` does, of no version perhaps."""
     made = _make_missing(user_id, source, span, terms, at)
     rows = list(_locked(source).filter(user_id=user_id))
     if any(is_over(row) for row in rows):
         Entitlement.objects.filter(pk__in=made).delete()
         return []
-    hold = hold_of(rows)
+    hold = hold_of(row for row in rows if row.id not in made)
     if not keep_suspended and hold != Reason.STAFF:
         hold = None
     for row in rows:
         if row.id in made:
             story.tell_created(row, at=at)
+        elif row.status == Status.REVOKED:
+            continue  # Staff took this one feature away for good.
         elif row.feature_id in terms:
             _renew(row, span, terms[row.feature_id], at=at, keep_suspended=keep_suspended)
         else:
@@ -88,21 +101,24 @@ def suspend(source: Source, *, reason: str, at: datetime) -> None:
     for row in _locked(source):
         held_by_staff = row.status == Status.SUSPENDED and row.reason == Reason.STAFF
         if row.status in (Status.ACTIVE, Status.SUSPENDED) and not held_by_staff:
-            _change(row, at=at, status=Status.SUSPENDED, reason=reason)
+            change(row, at=at, status=Status.SUSPENDED, reason=reason)
 
 
 def resume(source: Source, *, at: datetime) -> None:
     """Give again what was suspended. May be repeated."""
     for row in _locked(source).filter(status=Status.SUSPENDED):
-        _change(row, at=at, status=Status.ACTIVE, reason="")
+        change(row, at=at, status=Status.ACTIVE, reason="")
 
 
 def revoke(source: Source, *, reason: str, at: datetime) -> None:
-    """Take away for good what the source gives, from `at` on. May be repeated. Raises UnknownReason."""
-    _require_known(reason)
+    """Take away for good what the source gives, from `at` on. May be repeated. Raises UnknownReason.
+
+    Staff take away one grant (`amendments`), and the rest of its source goes on.
+    """
+    _require_known(reason, but=Reason.STAFF)
     for row in _locked(source):
         if row.status in (Status.ACTIVE, Status.SUSPENDED):
-            _change(row, at=at, status=Status.REVOKED, reason=reason)
+            change(row, at=at, status=Status.REVOKED, reason=reason)
 
 
 def is_revoked(source_id: str, *, reason: str) -> bool:
@@ -131,20 +147,20 @@ def shorten(source: Source, *, ends_at: datetime, grace_until: datetime | None, 
             end = max(row.starts_at, min(ends_at, row.ends_at or ends_at))
             grace = grace_until and max(grace_until, end)
             status = status_after(row, grace or end, at=at, keep_suspended=True)
-            _change(row, at=at, status=status, ends_at=end, grace_until=grace)
+            change(row, at=at, status=status, ends_at=end, grace_until=grace)
             _keep_held(row, hold, at=at)
 
 
 def share(user_id: str, family_id: UUID, *, at: datetime) -> None:
     """Let the family share what the user's family plans give him. May be repeated."""
     for row in _in_order(sharing.shareable(user_id)):
-        _change(row, at=at, status=row.status, family_id=str(family_id))
+        change(row, at=at, status=row.status, family_id=str(family_id))
 
 
 def take_back(user_id: str, family_id: UUID, *, at: datetime) -> None:
     """End it that the family shares anything of the user's. May be repeated."""
     for row in _in_order(Entitlement.objects.filter(user_id=user_id, family_id=str(family_id))):
-        _change(row, at=at, status=row.status, family_id=None)
+        change(row, at=at, status=row.status, family_id=None)
 
 
 def expire_due(*, at: datetime, limit: int = 500) -> int:
@@ -162,7 +178,7 @@ def expire_due(*, at: datetime, limit: int = 500) -> int:
     # stopped by it.
     free = [user_id for user_id in sorted(set(owners.values())) if history.take(history.user(user_id))]
     rows = due.filter(pk__in=owners, user_id__in=free).order_by("user_id", "id").select_for_update(skip_locked=True)
-    return sum(_change(row, at=at, status=Status.EXPIRED) for row in rows)
+    return sum(change(row, at=at, status=Status.EXPIRED) for row in rows)
 
 
 def expire_all_due(*, at: datetime) -> int:
@@ -184,7 +200,8 @@ def _in_order(rows: QuerySet[Entitlement]) -> QuerySet[Entitlement]:
     return rows.order_by("user_id", "id").select_for_update()
 
 
-def _terms(version: PlanVersion, subscription_id: str, family_id: str | None) -> dict[str, dict[str, Any]]:
+def terms_of(version: PlanVersion, subscription_id: str = "", family_id: str | None = None) -> Terms:
+    """Return what each row of a grant of this version holds, by feature code."""
     return {
         included.feature_id: {
             "plan_id": version.plan_id,
@@ -198,9 +215,7 @@ def _terms(version: PlanVersion, subscription_id: str, family_id: str | None) ->
     }
 
 
-def _make_missing(
-    user_id: str, source: Source, span: Span, terms: dict[str, dict[str, Any]], at: datetime
-) -> set[UUID]:
+def _make_missing(user_id: str, source: Source, span: Span, terms: Terms, at: datetime) -> set[UUID]:
     """Insert what is not there yet, and return the ids that this call may have made.
 
     The insert comes before the lock: the unique constraint lets one of two workers through, and the other waits here,
@@ -231,12 +246,12 @@ def _make_missing(
 def _keep_held(row: Entitlement, hold: str | None, *, at: datetime) -> None:
     """Suspend what began to run while its source is suspended: it must not slip through."""
     if hold is not None and row.status == Status.ACTIVE:
-        _change(row, at=at, status=Status.SUSPENDED, reason=hold)
+        change(row, at=at, status=Status.SUSPENDED, reason=hold)
 
 
-def _renew(row: Entitlement, span: Span, terms: dict[str, Any], *, at: datetime, keep_suspended: bool) -> None:
+def _renew(row: Entitlement, span: Span, terms: Mapping[str, Any], *, at: datetime, keep_suspended: bool) -> None:
     status = status_after(row, span.grace_until or span.ends_at, at=at, keep_suspended=keep_suspended)
-    _change(
+    change(
         row,
         at=at,
         status=status,
@@ -251,26 +266,10 @@ def _renew(row: Entitlement, span: Span, terms: dict[str, Any], *, at: datetime,
 def _cut(row: Entitlement, *, at: datetime, reason: str) -> None:
     if row.status in (Status.ACTIVE, Status.SUSPENDED):
         end = max(row.starts_at, min(at, row.ends_at or at))
-        _change(row, at=at, status=Status.CANCELED, reason=reason, ends_at=end, grace_until=None)
+        change(row, at=at, status=Status.CANCELED, reason=reason, ends_at=end, grace_until=None)
 
 
-def _change(row: Entitlement, *, at: datetime, status: str, **fields: Any) -> bool:
-    """Move a locked row and set its fields; tell it once. Says whether anything changed."""
-    before = {name: getattr(row, name) for name, value in fields.items() if getattr(row, name) != value}
-    fields = {name: fields[name] for name in before}
-    old = row.status
-    if status == old and not fields:
-        return False
-    if status != old and not row.move_to(status, at=at):
-        return False
-    Entitlement.objects.filter(pk=row.pk).update(**fields, updated_at=Now())
-    for name, value in fields.items():
-        setattr(row, name, value)
-    story.tell_changed(row, old, before, at=at)
-    return True
-
-
-def _require_known(reason: str) -> None:
-    known = [code for code in Reason.values if code != Reason.PLAN_CHANGED]
+def _require_known(reason: str, *, but: str = "") -> None:
+    known = [code for code in Reason.values if code not in (Reason.PLAN_CHANGED, but)]
     if reason not in known:
         raise UnknownReason(reason, known)

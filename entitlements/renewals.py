@@ -29,13 +29,19 @@ class Span:
 
 
 def is_over(row: Entitlement) -> bool:
-    """Say whether the row's whole source has ended, rather than that a plan dropped this feature."""
-    return row.status == Status.REVOKED or (row.status == Status.CANCELED and row.reason != Reason.PLAN_CHANGED)
+    """Say whether the row's whole source has ended, rather than that a plan dropped this feature, or staff took it."""
+    taken = row.status == Status.REVOKED and row.reason != Reason.STAFF
+    return taken or (row.status == Status.CANCELED and row.reason != Reason.PLAN_CHANGED)
 
 
 def hold_of(rows: Iterable[Entitlement]) -> str | None:
-    """Return why the source is suspended; None when it is not. Read it before any row changes."""
-    return next((row.reason for row in rows if row.status == Status.SUSPENDED), None)
+    """Return why the source is suspended; None when any of it runs. Read it before any row changes.
+
+    Staff may hold back one feature of a source: its other ones go on, or wait for what money says.
+    """
+    live = [row for row in rows if row.status in (Status.ACTIVE, Status.SUSPENDED)]
+    reasons = {row.reason if row.status == Status.SUSPENDED else None for row in live}
+    return None if None in reasons else min(reasons, key=lambda reason: (reason == Reason.STAFF, reason), default=None)
 
 
 def status_after(row: Entitlement, end: datetime | None, *, at: datetime, keep_suspended: bool) -> str:

@@ -33,6 +33,6 @@ def in_force(rules: Sequence[Rule], at: datetime) -> list[Rule]:
 
 
 def counts(rule: Rule, at: datetime) -> bool:
-    """Say whether the rule counts at `at`: within its span, and not removed yet."""
+    """Say whether the rule counts at `at`: within its span, and not removed yet. It says nothing of before it was."""
     end = min(rule.ends_at or FAR, rule.removed_at or FAR)
-    return rule.starts_at <= at < end
+    return max(rule.starts_at, rule.created_at) <= at < end

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from config.api import paths as paths
-from entitlements.views import checks, families, invitations, sets, stream
+from entitlements.views import checks, families, grants, invitations, overrides, sets, stream
 
 urlpatterns = [
     path("entitlements/check", checks.EntitlementCheck.as_view(), name="entitlement-check"),
@@ -21,4 +21,8 @@ urlpatterns = [
     path("invitations/<uuid:id>/decline", invitations.DeclineInvitation.as_view(), name="invitation-decline"),
     path("users/<user:user_id>/family", families.UserFamily.as_view(), name="user-family"),
     path("users/<user:user_id>/invitations", invitations.UserInvitations.as_view(), name="user-invitations"),
+    path("entitlements", grants.Entitlements.as_view(), name="entitlements"),
+    path("entitlements/<uuid:id>", grants.OneEntitlement.as_view(), name="entitlement"),
+    path("overrides", overrides.Overrides.as_view(), name="overrides"),
+    path("overrides/<uuid:id>", overrides.OneOverride.as_view(), name="override"),
 ]

@@ -22,7 +22,7 @@ def record(type: str, *, subject: str, object: str, at: datetime, data: Mapping[
     """
     if not connection.in_atomic_block:
         raise RuntimeError(f"history of {type} must be recorded inside the transaction of the change")
-    _lock(subject)
+    hold(subject)
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM events_event WHERE subject = %s", [subject])
         (sequence,) = cursor.fetchone()
@@ -44,8 +44,12 @@ def _said(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hold(subject: str) -> None:
-    """Lock a subject's history until the transaction ends. For who reads what others change before he records."""
-    _lock(subject)
+    """Lock a subject's history until the transaction ends, and wait for whoever has it.
+
+    For who changes rows before it records: money records first, and the two would wait for each other.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
 
 
 def take(subject: str) -> bool:
@@ -76,11 +80,6 @@ def _busy(subjects: Sequence[str]) -> list[str]:
             [list(subjects)],
         )
         return [subject for (subject,) in cursor.fetchall()]
-
-
-def _lock(subject: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
 
 
 def user(user_id: str) -> str:

@@ -111,6 +111,17 @@ class PlanVersionFrozen(PricingError):
         super().__init__(f"{version} has been sold and never changes again: make a new version.")
 
 
+class FeatureInUse(PricingError):
+    code = "feature_in_use"
+
+    def __init__(self, feature: str, names: list[str]):
+        self.names = names
+        super().__init__(
+            f"Feature {feature} was sold or granted, and what was answered must stay true: {', '.join(names)} cannot"
+            " change. Choices may be added; for anything else add another feature."
+        )
+
+
 class InclusionMismatch(PricingError):
     code = "inclusion_mismatch"
     field = "features"

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from events import history
+from pricing.errors import FeatureInUse
 from pricing.models import Feature
 
+# What never changes once somebody had or bought the feature; of choices only more.
+LASTING = ("kind", "merge", "consumable", "value_type", "choices")
 FIELDS = ("name", "description", "kind", "unit", "merge", "consumable", "value_type", "choices", "fail_policy")
 
 
@@ -38,17 +41,28 @@ def values_of(feature: Feature | FeatureRow) -> dict[str, Any]:
 
 @transaction.atomic
 def upsert(row: FeatureRow, *, at: datetime) -> str:
-    """Add or change a feature, and say added, changed or unchanged. May be repeated."""
+    """Add or change a feature, and say added, changed or unchanged. May be repeated. Raises FeatureInUse."""
     after = values_of(row)
     feature, added = Feature.objects.select_for_update().get_or_create(code=row.code, defaults=after)
     before = None if added else values_of(feature)
     if before == after:
         return "unchanged"
     if not added:
-        Feature.objects.filter(code=row.code).update(**after, updated_at=Now())
+        _write(row, before or {}, after)
     kind = "added" if added else "changed"
     _record(f"feature.{kind}", row.code, at, {"before": before, "after": after})
     return kind
+
+
+def _write(row: FeatureRow, before: dict[str, Any], after: dict[str, Any]) -> None:
+    try:
+        with transaction.atomic():
+            Feature.objects.filter(code=row.code).update(**after, updated_at=Now())
+    except IntegrityError as refused:
+        # Who was granted it only the database sees from here: its trigger decides.
+        if getattr(refused.__cause__, "sqlstate", "") != "23001":
+            raise
+        raise FeatureInUse(row.code, [name for name in LASTING if before[name] != after[name]]) from None
 
 
 @transaction.atomic

@@ -47,11 +47,12 @@ def require_fitting(included: Inclusion, feature: Feature | None) -> None:
     """Raise InclusionMismatch when a feature of this kind cannot be included so."""
     if feature is None:
         raise InclusionMismatch(included.feature, "unknown", "add the feature first")
-    for wrong in _misfits(included, feature):
+    for wrong in misfits(included, feature):
         raise InclusionMismatch(feature.code, feature.kind, wrong)
 
 
-def _misfits(included: Inclusion, feature: Feature) -> Iterator[str]:
+def misfits(included: Inclusion, feature: Feature) -> Iterator[str]:
+    """Say why a feature of this kind cannot be included so."""
     metered, static = feature.kind == Feature.Kind.METERED, feature.kind == Feature.Kind.STATIC
     if metered and not included.period:
         yield "it needs a period"

@@ -12,6 +12,7 @@ from django.db import transaction
 from events import context
 from events.models import Event
 from pricing import catalog, features, plans, zones
+from pricing.errors import FeatureInUse
 from pricing.models import Feature, Plan
 
 ZoneCatalog = tuple[list[zones.ZoneRow], list[zones.CountryRow]]
@@ -24,7 +25,7 @@ VERBS = ("added", "changed", "updated", "removed", "renamed", "revised", "publis
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What the seed did with one row, or would do: added, changed, unchanged, or kept as staff left it."""
+    """What the seed did with one row, or would do: added, changed, unchanged, or kept as staff, or its use, left it."""
 
     what: str
     key: str
@@ -72,9 +73,17 @@ def _features(rows: list[features.FeatureRow], *, force: bool, at: datetime) -> 
         before = features.values_of(found[row.code]) if row.code in found else None
         line = _line("feature", zones.Difference(row.code, before, features.values_of(row)), kept)
         if line.kind in ("added", "changed"):
-            features.upsert(row, at=at)
+            line = _write_feature(row, line, at)
         lines.append(line)
     return lines
+
+
+def _write_feature(row: features.FeatureRow, line: Line, at: datetime) -> Line:
+    try:
+        features.upsert(row, at=at)
+    except FeatureInUse as refused:
+        return Line(line.what, line.key, "kept", f"in use: {', '.join(refused.names)} cannot change any more")
+    return line
 
 
 def _plans(rows: list[catalog.PlanRow], *, force: bool, at: datetime) -> list[Line]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from pricing.errors import UsageLimitsWrong
-from pricing.inclusions import Inclusion
+from pricing.inclusions import Inclusion, misfits
 from pricing.models import Feature, PlanFeature
 
 
@@ -47,11 +47,14 @@ NUMBERS = ("limit", "rollover_max", "member_cap")
 LARGEST = 2**63 - 1
 
 
-def compiled(limits: object) -> tuple[Inclusion, ...]:
-    """Return what the JSON includes, by feature code. Raises UsageLimitsWrong, which names the place."""
+def compiled(limits: object, known: Mapping[str, Feature] | None = None) -> tuple[Inclusion, ...]:
+    """Return what the JSON includes, by feature code. Raises UsageLimitsWrong, which names the place.
+
+    `known` are the features, those of the database when left out.
+    """
     if not isinstance(limits, dict):
         raise UsageLimitsWrong("", "it must be an object of feature codes")
-    features = Feature.objects.in_bulk([code for code in limits if isinstance(code, str)])
+    features = Feature.objects.in_bulk(list(limits)) if known is None else known
     return tuple(_inclusion(code, limits[code], features.get(code)) for code in sorted(limits))
 
 
@@ -76,12 +79,17 @@ def _inclusion(code: str, said: object, feature: Feature | None) -> Inclusion:
         raise UsageLimitsWrong(f"{code}.{place}", wrong)
     named = {WORDS[word]: value for word, value in words.items()}
     period = named.pop("period", None) or ("month" if feature.consumable else "never")
-    return Inclusion(code, period=period, **named)
+    included = Inclusion(code, period=period, **named)
+    for wrong in misfits(included, feature):
+        raise UsageLimitsWrong(code, wrong)
+    return included
 
 
 def _wrong(words: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if strangers := words.keys() - WORDS.keys():
         yield sorted(strangers)[0], f"this word is not known: {', '.join(sorted(WORDS))} are"
+    if {"member_cap", "per_member_cap"} <= words.keys():
+        yield "per_member_cap", "it is another word for member_cap: say one of them"
     if "limit" not in words:
         yield "limit", "it is missing: say a number, or null for unlimited"
     for word, value in words.items():

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +14,8 @@ from rest_framework.views import APIView
 from config.api.authentication import Role, principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
-from config.api.strict import BadHeader, valid
+from config.api.reasons import CHANGE_REASON, change_reason
+from config.api.strict import valid
 from events import clock, context
 from pricing import imports, places, quotes, zones
 from pricing.models import Country, Feature, Plan, PlanVersion
@@ -26,13 +26,6 @@ from pricing.zone_serializers import (
     PricingZoneQuery,
     PricingZoneRequestSerializer,
     PricingZoneSerializer,
-)
-
-CHANGE_REASON = OpenApiParameter(
-    "Change-Reason",
-    str,
-    OpenApiParameter.HEADER,
-    description="Why, for history. 500 letters at most; name no person.",
 )
 
 
@@ -115,7 +108,7 @@ class OnePricingZone(APIView):
         """Add or change a country. Running subscriptions and open quotes keep their price."""
         code = places.normalise(iso_code)
         said = _valid(PricingZoneRequestSerializer(data=request.data))
-        with _explained(request):
+        with context.explained(change_reason(request)):
             outcome = zones.upsert_said([{**said, "iso_code": code}], at=clock.now())
         added = bool(outcome.keys("added"))
         return Response(PricingZoneSerializer(_country(code)).data, status=201 if added else 200)
@@ -123,7 +116,7 @@ class OnePricingZone(APIView):
     @extend_schema(parameters=[CHANGE_REASON], responses={204: None})
     def delete(self, request: Request, iso_code: str) -> Response:
         """Take a country out of its zone: it is unknown then, and pays as zone A."""
-        with _explained(request):
+        with context.explained(change_reason(request)):
             zones.remove(_country(iso_code).iso_code, at=clock.now())
         return Response(status=204)
 
@@ -133,7 +126,7 @@ class PricingZonesBulk(APIView):
     def post(self, request: Request) -> Response:
         """Add or change up to 300 countries, all or none; `dry_run` shows what would happen."""
         asked = _valid(BulkRequestSerializer(data=request.data))
-        with _explained(request):
+        with context.explained(change_reason(request)):
             answer, was_there = imports.upsert_once(
                 asked["rows"],
                 dry_run=asked["dry_run"],
@@ -147,14 +140,6 @@ class PricingZonesBulk(APIView):
 
 def _country(iso_code: str) -> Country:
     return get_object_or_404(Country.objects.select_related("zone"), iso_code=places.normalise(iso_code))
-
-
-def _explained(request: Request) -> AbstractContextManager[None]:
-    """Let what follows be recorded with the reason that staff give."""
-    said = request.headers.get("Change-Reason", "").strip()
-    if len(said) > 500 or not said.isprintable():
-        raise BadHeader({"Change-Reason": "At most 500 letters, all of them printable."})
-    return context.explained(said)
 
 
 def _shape(outcome: zones.Outcome, *, dry_run: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ their spaces; its UUIDs take integers.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +26,7 @@ VISIBLE = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7e]+")
 # What follows the host is a path or a query: "#@" there is read differently by old readers.
 AFTER_THE_HOST = re.compile(r"[a-z]+://[^/?#@]+([/?].*)?")
 MAX_KEYS, MAX_KEY, MAX_VALUE = 20, 40, 500
+MAX_JSON = 4000
 # Far enough for every lease, near enough for every calendar.
 LAST_YEAR = 9000
 RFC_3339 = re.compile(
@@ -167,6 +169,18 @@ class Moment(serializers.DateTimeField):
         if not 1970 <= moment.year <= LAST_YEAR:
             self.fail("year")
         return moment
+
+
+class Json(serializers.JSONField):
+    """Any JSON of at most 4,000 letters: what it may say depends on what it is for."""
+
+    default_error_messages = {"long": f"At most {MAX_JSON} letters of JSON."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return it as it is. Fails when it is too long."""
+        if len(json.dumps(data)) > MAX_JSON:
+            self.fail("long")
+        return data
 
 
 class Metadata(serializers.DictField):

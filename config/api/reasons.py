@@ -1,4 +1,4 @@
-"""Why staff do what they do: the Change-Reason header, kept beside what history says of the change."""
+"""Why something is changed: who changes it says so in a header where there is no body, and history keeps it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from config.api.strict import BadHeader
 from events import context
 
 LONGEST = 500
-CHANGE_REASON = OpenApiParameter(
-    "Change-Reason",
-    str,
-    OpenApiParameter.HEADER,
-    description="Why, in your words; kept in history with the change. An admin must give one.",
-)
+WORDS = f"Why, for history. {LONGEST} letters at most; name no person."
+CHANGE_REASON = OpenApiParameter("Change-Reason", str, OpenApiParameter.HEADER, description=WORDS)
+NEEDED_REASON = OpenApiParameter("Change-Reason", str, OpenApiParameter.HEADER, description=WORDS, required=True)
+
+
+def change_reason(request: Request, *, needed: bool = False) -> str:
+    """Return the reason that the header gives, "" without one. Raises BadHeader, where it is needed for none too."""
+    said = request.headers.get("Change-Reason", "").strip()
+    if len(said) > LONGEST or not said.isprintable():
+        raise BadHeader({"Change-Reason": f"At most {LONGEST} letters, all of them printable."})
+    if needed and not said:
+        raise BadHeader({"Change-Reason": "Say why."})
+    return said
 
 
 def reasoned(request: Request) -> AbstractContextManager[None]:
     """Let what follows be recorded with the reason that was given. Raises BadHeader for an admin without one."""
-    said = request.headers.get("Change-Reason", "").strip()
-    if len(said) > LONGEST or not said.isprintable():
-        raise BadHeader({"Change-Reason": f"At most {LONGEST} letters, all of them printable."})
-    if not said and principal(request).role is Role.ADMIN:
-        raise BadHeader({"Change-Reason": "Say why: what is another's is changed for a reason."})
-    return context.explained(said)
+    return context.explained(change_reason(request, needed=principal(request).role is Role.ADMIN))

@@ -111,6 +111,13 @@ ROLES: Mapping[str, Row] = {
     "POST family-transfer": OWNER_AND_ADMIN,
     "POST family-close": OWNER_AND_ADMIN,
     "GET entitlement-stream": OWNER_AND_READERS,
+    "POST entitlements": SERVICES_AND_ADMIN,
+    "GET entitlement": OWNER_AND_READERS,
+    "PATCH entitlement": SERVICES_AND_ADMIN,
+    "GET overrides": STAFF_AND_SERVICES,
+    "POST overrides": ADMIN,
+    "GET override": STAFF_AND_SERVICES,
+    "DELETE override": ADMIN,
     "GET events": STAFF_AND_SERVICES,
     "POST stripe-webhook": EVERYBODY,
 }
@@ -120,6 +127,7 @@ DEEDS: Mapping[str, Row] = {
     "cancel at once": OWNER_AND_ADMIN,
     "name an amount": SERVICES_AND_ADMIN,
     "give a longer trial": ADMIN,
+    "hold back what was paid for": ADMIN,
     "refund without a reason": ADMIN,
     "see in full": {Role.USER: Reach.OWN, Role.SERVICE: Reach.ANY, Role.ADMIN: Reach.ANY},
     # It names what staff said of a user, and what others pay for.
@@ -135,6 +143,7 @@ SCOPES: Mapping[str, Scope] = {
     "POST entitlement-check-bulk": Scope.CHECK,
     "GET user-entitlements": Scope.CHECK,
     "GET entitlement-stream": Scope.CHECK,
+    "GET entitlement": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,
 }
 

@@ -1,5 +1,7 @@
-"""Grants, overrides, families, usage: one aggregate a file."""
+"""Grants, awards, overrides, families, usage: one aggregate a file."""
 
+from entitlements.models.award import DECIDED as DECIDED
+from entitlements.models.award import Award as Award
 from entitlements.models.entitlement import Entitlement as Entitlement
 from entitlements.models.entitlement import Reason as Reason
 from entitlements.models.entitlement import SourceType as SourceType

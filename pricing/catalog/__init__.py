@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pricing import usage_limits
 from pricing.features import FeatureRow
 from pricing.inclusions import Inclusion
+from pricing.models import Feature
 from pricing.plans import TERMS_FIELDS, Terms
 from pricing.zones import CountryRow, ZoneRow
 
@@ -54,15 +56,20 @@ def zones(file: Path = ZONES) -> tuple[list[ZoneRow], list[CountryRow]]:
 
 
 def plans(file: Path = PLANS) -> tuple[list[FeatureRow], list[PlanRow]]:
-    """Read features and plans. Raises TypeError on a word that neither has."""
+    """Read features and plans. Raises TypeError on a word that neither has, and UsageLimitsWrong."""
     read = tomllib.loads(file.read_text(encoding="utf-8"))
     features = [FeatureRow(code, **said) for code, said in read["features"].items()]
-    return features, [_plan(plan_id, said) for plan_id, said in read["plans"].items()]
+    known = {row.code: Feature(**asdict(row)) for row in features}
+    return features, [_plan(plan_id, said, known) for plan_id, said in read["plans"].items()]
 
 
-def _plan(plan_id: str, said: dict[str, Any]) -> PlanRow:
-    if strangers := said.keys() - {*TERMS_FIELDS, *PLAN_FIELDS, "features"}:
+def _plan(plan_id: str, said: dict[str, Any], known: Mapping[str, Feature]) -> PlanRow:
+    if strangers := said.keys() - {*TERMS_FIELDS, *PLAN_FIELDS, "features", "usage_limits"}:
         raise TypeError(f"plan {plan_id}: unknown words: {', '.join(sorted(strangers))}")
-    included = tuple(Inclusion(code, **said["features"][code]) for code in sorted(said["features"]))
-    terms = Terms(**{name: said[name] for name in TERMS_FIELDS if name in said}, features=included)
+    named, limits = said.get("features", {}), said.get("usage_limits", {})
+    if twice := named.keys() & limits.keys():
+        raise TypeError(f"plan {plan_id}: in features and in usage_limits: {', '.join(sorted(twice))}")
+    included = [*(Inclusion(code, **named[code]) for code in named), *usage_limits.compiled(limits, known)]
+    included.sort(key=lambda inclusion: inclusion.feature)
+    terms = Terms(**{name: said[name] for name in TERMS_FIELDS if name in said}, features=tuple(included))
     return PlanRow(plan_id, {name: said[name] for name in PLAN_FIELDS if name in said}, terms)

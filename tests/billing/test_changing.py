@@ -70,7 +70,12 @@ def test_an_upgrade_is_seen_then_charged_to_the_cent_and_begins_now(buyer: Buyer
     assert 0 < shown["amount"] <= 800 - 400
     assert shown["next_amount"] == 800
     assert shown["access"]["gained"] == ["reports"]
-    assert {one["feature"] for one in shown["access"]["changed"]} == {"api_calls", "storage_gb", "support_level"}
+    assert {one["feature"] for one in shown["access"]["changed"]} == {
+        "api_calls",
+        "file_formats",
+        "storage_gb",
+        "support_level",
+    }
     assert plan_of(basic) == ("basic-monthly", 1)
     assert not buyer.may("reports").allowed
 

@@ -36,7 +36,7 @@ from billing.models import (
 from config.api.roles import ROLES
 from entitlements import families, grants
 from entitlements.grants import Source
-from entitlements.models import Family, FamilyMember, SourceType
+from entitlements.models import Award, Family, FamilyMember, Override, SourceType
 from events import clock
 from pricing import plans
 from pricing.imported import ZoneImport
@@ -158,6 +158,20 @@ MAKING = {
     "POST refund-approvals": Making("refund-approvals", "admin", refund_bodies, RefundApproval),
     "POST invoices": Making(
         "invoices", "admin", invoice_bodies, Invoice, ready=lambda: bill_later(Customer.objects.get(user_id="anna"))
+    ),
+    "POST entitlements": Making(
+        "entitlements",
+        "service",
+        lambda: [{"user_id": "anna", "plan_id": "free", "reason": f"reason {n}"} for n in range(3)],
+        Award,
+    ),
+    "POST overrides": Making(
+        "overrides",
+        "admin",
+        lambda: [
+            {"user_id": "anna", "feature_code": "export", "effect": "deny", "reason": f"reason {n}"} for n in range(3)
+        ],
+        Override,
     ),
     "POST pricing-zones-bulk": Making("pricing-zones/bulk", "admin", zone_bodies, ZoneImport, 200),
 }

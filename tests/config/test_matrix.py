@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.test import Client
 
@@ -33,9 +33,11 @@ from billing.models import (
 )
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
-from entitlements import families, grants, invitations
+from entitlements import awards, families, grants, invitations, overrides
+from entitlements.awards import Gift
 from entitlements.grants import Source
 from entitlements.models import Entitlement, Family, FamilyMember, SourceType
+from entitlements.overrides import Ruling
 from events import clock
 from pricing import plans, quotes, zones
 from tests.api import api
@@ -75,6 +77,9 @@ class Things:
     family: UUID | str
     sent: UUID | str
     invitation: UUID | str
+    grant: UUID | str
+    gift: UUID | str
+    override: UUID | str
 
 
 Call = tuple[str, dict[str, Any] | None]
@@ -189,6 +194,7 @@ def a_family(user_id: str) -> Family:
 
 
 FRESH: list[str] = []
+WHY = {"Change-Reason": "a test"}
 ZONE = {"country": "Testland", "zone": "C"}
 OPERATIONS: dict[str, Operation] = {
     "GET plans": nothing("/plans"),
@@ -282,6 +288,15 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "POST family-close": found("/families/{family}/close"),
     "GET entitlement-stream": of_user("/entitlements/stream?user_id={user_id}"),
+    "POST entitlements": of_user("/entitlements", user_id="{user_id}", feature_code="export", reason="a test"),
+    "GET entitlement": found("/entitlements/{grant}"),
+    "PATCH entitlement": found("/entitlements/{gift}", {"status": "active", "reason": "a test"}),
+    "GET overrides": nothing("/overrides"),
+    "POST overrides": of_user(
+        "/overrides", user_id="{user_id}", feature_code="export", effect="allow", reason="a test"
+    ),
+    "GET override": found("/overrides/{override}"),
+    "DELETE override": found("/overrides/{override}"),
     "GET events": nothing("/events"),
     "POST stripe-webhook": nothing("/webhooks/stripe", {"id": "evt_1"}),
 }
@@ -312,6 +327,7 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
         **dict(zip(("customer", "card", "old_card"), (customer, *cards), strict=True)),
         dispute=disputed(stripe, subscription),
         **shared(user_id),
+        **given(user_id),
     )
 
 
@@ -319,6 +335,19 @@ def shared(user_id: str) -> dict[str, UUID]:
     """Give a user a family, with an open invitation to it, and one for him to the family of a host."""
     family, host = a_family(user_id), Family.objects.filter(owner_id="host").first() or a_family("host")
     return {"family": family.pk, "sent": invite(family, "").pk, "invitation": invite(host, user_id).pk}
+
+
+def given(user_id: str) -> dict[str, UUID]:
+    """Give the user a feature, and say something of it."""
+    asking = Asking.of("admin:alice", None, {})
+    award, _ = awards.give(user_id, Gift(feature_code="export"), reason="a test", asking=asking)
+    override, _ = overrides.add(user_id, Ruling("export", "allow"), reason="a test", asking=asking)
+    rows = Entitlement.objects.filter(user_id=user_id)
+    return {
+        "gift": rows.get(source_id=str(award.pk)).pk,
+        "grant": rows.filter(source_type="one_time").values_list("pk", flat=True)[0],
+        "override": override.pk,
+    }
 
 
 def disputed(stripe: StripeSide, subscription: Subscription) -> UUID:
@@ -338,6 +367,10 @@ def deleted(things: Things) -> Things:
     FamilyMember.objects.filter(Q(family__owner_id=things.user_id) | Q(user_id=things.user_id)).delete()
     Family.objects.filter(owner_id=things.user_id).delete()
     Entitlement.objects.filter(user_id=things.user_id).delete()
+    with transaction.atomic(), connection.cursor() as cursor:
+        # An override is never deleted: its trigger is off for that moment.
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("DELETE FROM entitlements_override WHERE user_id = %s", [things.user_id])
     for model in (Payment, Invoice, Subscription, Checkout, PaymentMethod, CardSetup, StripeCustomer):
         model.objects.filter(customer__user_id=things.user_id).delete()
     Customer.objects.filter(user_id=things.user_id).delete()

@@ -54,6 +54,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "post_invitation_accept": {"secret": "fbi_x"},
     "post_invitation_decline": {"secret": "fbi_x"},
     "post_family_transfer": {"user_id": "mia"},
+    "post_entitlements": {"user_id": "anna", "feature_code": "export", "metadata": {}, "reason": "a test"},
+    "patch_entitlement": {"status": "suspended", "reason": "a test"},
+    "post_overrides": {"user_id": "anna", "feature_code": "export", "effect": "allow", "reason": "a test"},
     "put_pricing_zone": {"country": "Nowhere", "zone": "D"},
     "post_pricing_zones_bulk": {"rows": [{"iso_code": "QM", "country": "Nowhere", "zone": "D"}], "dry_run": True},
 }

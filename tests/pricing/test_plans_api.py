@@ -60,7 +60,7 @@ def test_a_plan_shows_the_documents_flat_fields_too(client_of: Clients) -> None:
 
     flat = ("feature_codes", "price_cents", "currency", "billing_cycle", "max_users", "active", "metadata")
     assert [body[name] for name in flat] == [
-        ["api_calls", "export", "reports", "seats", "storage_gb", "support_level"],
+        ["api_calls", "export", "file_formats", "reports", "seats", "storage_gb", "support_level"],
         9999,
         "USD",
         "yearly",
@@ -147,4 +147,5 @@ def test_features_are_listed_with_their_kind(client_of: Clients) -> None:
         "storage_gb": "metered",
         "seats": "metered",
         "support_level": "static",
+        "file_formats": "static",
     }

@@ -49,7 +49,7 @@ def test_a_second_seed_changes_nothing() -> None:
     before = Event.objects.count()
 
     assert sums(seed_zones()) == {"unchanged": 254}
-    assert sums(seed_plans()) == {"unchanged": 11}
+    assert sums(seed_plans()) == {"unchanged": 12}
 
     assert Event.objects.count() == before
 
@@ -62,7 +62,7 @@ def test_a_seed_fills_an_empty_database() -> None:
     assert sums(seed_zones(dry_run=True)) == {"added": 254}
     assert not Zone.objects.exists()
     assert sums(seed_zones()) == {"added": 254}
-    assert sums(seed_plans()) == {"added": 11}
+    assert sums(seed_plans()) == {"added": 12}
 
     assert plans.for_sale("premium-plan").amount_minor == 2999
     assert Country.objects.get(iso_code="IN").zone_id == "C"
@@ -80,7 +80,7 @@ def test_a_changed_plan_makes_a_new_version_and_leaves_the_sold_one_alone(at: da
     current = plans.for_sale("pro-monthly")
     assert (current.number, current.amount_minor) == (sold.number + 1, 2499)
     assert PlanVersion.objects.get(pk=sold.pk).amount_minor == 1999
-    assert sums(seed_plans(other_plans(amount_minor=2499))) == {"unchanged": 11}
+    assert sums(seed_plans(other_plans(amount_minor=2499))) == {"unchanged": 12}
 
 
 def test_a_dry_run_shows_the_new_version_and_makes_none() -> None:
@@ -88,7 +88,7 @@ def test_a_dry_run_shows_the_new_version_and_makes_none() -> None:
 
     lines = seed_plans(other_plans(amount_minor=2499), dry_run=True)
 
-    assert sums(lines) == {"unchanged": 10, "changed": 1}
+    assert sums(lines) == {"unchanged": 11, "changed": 1}
     assert plans.for_sale("pro-monthly").amount_minor == 1999
     assert history_of("plan:pro-monthly") == before
 
@@ -135,7 +135,7 @@ def test_a_sale_does_not_count_as_a_change_by_staff(at: datetime) -> None:
 
     lines = seed_plans(other_plans(trial_days=7))
 
-    assert sums(lines) == {"unchanged": 10, "changed": 1}
+    assert sums(lines) == {"unchanged": 11, "changed": 1}
 
 
 def test_the_commands_show_what_they_did(at: datetime) -> None:
@@ -147,6 +147,6 @@ def test_the_commands_show_what_they_did(at: datetime) -> None:
     call_command("seed_zones", stdout=out)
 
     shown = out.getvalue()
-    assert "seed_plans: 0 added, 0 changed, 1 kept, 10 unchanged (dry run: nothing was written)" in shown
+    assert "seed_plans: 0 added, 0 changed, 1 kept, 11 unchanged (dry run: nothing was written)" in shown
     assert "name: Gratis -> Free" in shown
     assert "seed_zones: 0 added, 0 changed, 0 kept, 254 unchanged" in shown
