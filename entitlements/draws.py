@@ -111,12 +111,12 @@ def values(draw: Draw, written: Written, *, telling: bool) -> list[Any]:
         *(written.id, written.principal, written.key, written.request_hash),
         *(draw.known.user_id, draw.feature_code, draw.units),
         *(draw.at, written.now, written.until, Jsonb(dict(written.metadata))),
-        *(list(column) for column in zip(*_entries(draw.pools), strict=True)),
+        *(list(column) for column in zip(*entries(draw.pools), strict=True)),
         *(len(draw.pools), draw.let_through, list(draw.warn_at), telling, draw.known.version),
     ]
 
 
-def _entries(drawn: Sequence[Pool]) -> list[tuple[Any, ...]]:
+def entries(drawn: Sequence[Pool]) -> list[tuple[Any, ...]]:
     """Return a row for each counter: the pools, then the member's shares of them, then what others took."""
     shared = [pool for pool in drawn if pool.share]
     places = {pool.key: len(drawn) + 1 + index for index, pool in enumerate(shared)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
-from entitlements import counters, pools
+from entitlements import counters, draws, facts, pools
 from entitlements.draws import Draw
 from entitlements.models import UsageThreshold
 from entitlements.pools import Tally
+from entitlements.usage_errors import UsageRefused
 from events import history
 
 
@@ -26,6 +28,12 @@ def tell(draw: Draw, *, at: datetime) -> None:
     for percent in draw.warn_at:
         if used * 100 >= percent * limit:
             _tell_once(draw, percent, used, limit, at)
+
+
+def tell_of(user_id: str, feature_code: str, *, at: datetime, now: datetime) -> None:
+    """Do so for what was counted without working out who pays. Nothing is told of what gives no access any more."""
+    with contextlib.suppress(UsageRefused):
+        tell(draws.of(facts.read(user_id), feature_code, 1, at), at=now)
 
 
 def _tell_once(draw: Draw, percent: int, used: int, limit: int, at: datetime) -> None:

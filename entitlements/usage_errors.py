@@ -75,6 +75,14 @@ class CorrectsACorrection(EntitlementsError):
         super().__init__("A correction is not corrected: correct the use once more.")
 
 
+class CorrectionRefused(EntitlementsError):
+    code = "correction_refused"
+    field = "units"
+
+    def __init__(self, units: int):
+        super().__init__(f"{units} more do not fit: the limit is hard.")
+
+
 class ReservationTooLong(EntitlementsError):
     code = "reservation_too_long"
     field = "expires_in"
