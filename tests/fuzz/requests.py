@@ -48,6 +48,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "post_refund_approvals": {"payment_id": ABSENT, "reason": "duplicate"},
     "post_invoices": {"subscription_id": ABSENT},
     "post_entitlement_check": {"user_id": "anna", "feature_code": "export"},
+    "post_usage": {"user_id": "anna", "feature_code": "export", "units": 1, "event_id": "e-1", "metadata": {"a": "b"}},
+    "post_usage_batch": {"events": [{"user_id": "anna", "feature_code": "export", "event_id": "e-1"}]},
+    "post_usage_corrections": {"usage_id": ABSENT, "units": -1, "reason": "twice"},
+    "post_reservations": {"user_id": "anna", "feature_code": "export", "units": 1, "expires_in": 60},
+    "post_reservation_commit": {"units": 1},
     "put_pricing_zone": {"country": "Nowhere", "zone": "D"},
     "post_pricing_zones_bulk": {"rows": [{"iso_code": "QM", "country": "Nowhere", "zone": "D"}], "dry_run": True},
 }
