@@ -6,9 +6,11 @@ from typing import Any
 
 from django.db.models import Model, Q
 
-from entitlements.models import Entitlement, Family, UsageCounter
+from entitlements.models import Entitlement, Family, Reservation, UsageCounter, UsageEvent
 from events import history
 from vault import rows
+
+KEEPING: tuple[type[Model], ...] = (Entitlement, Reservation, UsageEvent)
 
 
 def held(user_id: str) -> dict[str, list[dict[str, Any]]]:
@@ -26,9 +28,10 @@ def not_by_column(user_id: str) -> dict[type[Model], Q]:
 
 
 def erase(user_id: str) -> int:
-    """Empty what the product wrote beside the grants and families of a user, and return how many rows.
+    """Empty what the product wrote beside a user's grants, uses and families, and return how many rows.
 
-    Grants and memberships stay: they are ids. Runs inside the caller's transaction; may be repeated.
+    They stay: they are ids. Runs inside the caller's transaction; may be repeated.
     """
     families = Family.objects.filter(owner_id=user_id).exclude(name="").update(name="")
-    return families + Entitlement.objects.filter(user_id=user_id).exclude(metadata={}).update(metadata={})
+    mine = (model._default_manager.filter(user_id=user_id).exclude(metadata={}) for model in KEEPING)
+    return families + sum(found.update(metadata={}) for found in mine)

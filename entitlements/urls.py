@@ -1,7 +1,17 @@
 from django.urls import path
 
 from config.api import paths as paths
-from entitlements.views import checks, families, grants, invitations, overrides, sets, stream
+from entitlements.views import (
+    checks,
+    families,
+    grants,
+    invitations,
+    overrides,
+    reservations,
+    sets,
+    stream,
+    usage,
+)
 
 urlpatterns = [
     path("entitlements/check", checks.EntitlementCheck.as_view(), name="entitlement-check"),
@@ -25,4 +35,11 @@ urlpatterns = [
     path("entitlements/<uuid:id>", grants.OneEntitlement.as_view(), name="entitlement"),
     path("overrides", overrides.Overrides.as_view(), name="overrides"),
     path("overrides/<uuid:id>", overrides.OneOverride.as_view(), name="override"),
+    path("usage", usage.Usage.as_view(), name="usage"),
+    path("usage/batch", usage.UsageBatch.as_view(), name="usage-batch"),
+    path("usage/corrections", usage.UsageCorrections.as_view(), name="usage-corrections"),
+    path("usage/reservations", reservations.Reservations.as_view(), name="reservations"),
+    path("usage/reservations/<uuid:id>/commit", reservations.ReservationCommit.as_view(), name="reservation-commit"),
+    path("usage/reservations/<uuid:id>/release", reservations.ReservationRelease.as_view(), name="reservation-release"),
+    path("users/<user:user_id>/usage", usage.UserUsage.as_view(), name="user-usage"),
 ]

@@ -38,7 +38,11 @@ WINDOW_SECONDS = 60
 VALKEY_SECONDS, AWAY_SECONDS = 0.25, 5.0
 DEFAULT, WEBHOOKS = "default", "webhooks"
 OF_OPERATION = {"POST checkout-sessions": "checkout", "POST refunds": "refunds"}
-CHECKS = {"GET entitlement-check", "POST entitlement-check", "POST entitlement-check-bulk"}
+# What a service does with every request of its own users.
+CHECKS = {
+    *("GET entitlement-check", "POST entitlement-check", "POST entitlement-check-bulk"),
+    *("POST usage", "POST usage-batch", "POST reservations", "POST reservation-commit", "POST reservation-release"),
+}
 WEBHOOK = "POST stripe-webhook"
 
 

@@ -118,6 +118,13 @@ ROLES: Mapping[str, Row] = {
     "POST overrides": ADMIN,
     "GET override": STAFF_AND_SERVICES,
     "DELETE override": ADMIN,
+    "POST usage": SERVICES_AND_ADMIN,
+    "POST usage-batch": SERVICES_AND_ADMIN,
+    "POST usage-corrections": ADMIN,
+    "POST reservations": SERVICES_AND_ADMIN,
+    "POST reservation-commit": SERVICES_AND_ADMIN,
+    "POST reservation-release": SERVICES_AND_ADMIN,
+    "GET user-usage": OWNER_AND_READERS,
     "GET events": STAFF_AND_SERVICES,
     "POST stripe-webhook": EVERYBODY,
 }
@@ -144,6 +151,12 @@ SCOPES: Mapping[str, Scope] = {
     "GET user-entitlements": Scope.CHECK,
     "GET entitlement-stream": Scope.CHECK,
     "GET entitlement": Scope.CHECK,
+    "POST usage": Scope.USAGE_WRITE,
+    "POST usage-batch": Scope.USAGE_WRITE,
+    "POST reservations": Scope.USAGE_WRITE,
+    "POST reservation-commit": Scope.USAGE_WRITE,
+    "POST reservation-release": Scope.USAGE_WRITE,
+    "GET user-usage": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,
 }
 

@@ -36,7 +36,7 @@ from billing.models import (
 from config.api.roles import ROLES
 from entitlements import families, grants
 from entitlements.grants import Source
-from entitlements.models import Award, Family, FamilyMember, Override, SourceType
+from entitlements.models import Award, Family, FamilyMember, Override, Reservation, SourceType
 from events import clock
 from pricing import plans
 from pricing.imported import ZoneImport
@@ -173,6 +173,12 @@ MAKING = {
         ],
         Override,
     ),
+    "POST reservations": Making(
+        "usage/reservations",
+        "admin",
+        lambda: [{"user_id": "anna", "feature_code": "api_calls", "units": units} for units in (1, 2, 3)],
+        Reservation,
+    ),
     "POST pricing-zones-bulk": Making("pricing-zones/bulk", "admin", zone_bodies, ZoneImport, 200),
 }
 # What makes nothing of its own: a question, a decision that the row takes once, and Stripe's events by their ids.
@@ -183,6 +189,12 @@ NOT_MAKING = {
     "POST family-leave",
     "POST family-transfer",
     "POST family-close",
+    # Uses have ids of their sender's own: raced in tests/entitlements/test_usage_races.py.
+    "POST usage",
+    "POST usage-batch",
+    "POST usage-corrections",
+    "POST reservation-commit",
+    "POST reservation-release",
     "POST entitlement-check",
     "POST entitlement-check-bulk",
     "POST invoice-void",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -33,11 +34,12 @@ from billing.models import (
 )
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
-from entitlements import awards, families, grants, invitations, overrides
+from entitlements import awards, families, grants, invitations, overrides, reservations, usage
 from entitlements.awards import Gift
 from entitlements.grants import Source
-from entitlements.models import Entitlement, Family, FamilyMember, SourceType
+from entitlements.models import Entitlement, Family, FamilyMember, Reservation, SourceType, UsageCounter, UsageEvent
 from entitlements.overrides import Ruling
+from entitlements.usage import Use
 from events import clock
 from pricing import plans, quotes, zones
 from tests.api import api
@@ -80,6 +82,9 @@ class Things:
     grant: UUID | str
     gift: UUID | str
     override: UUID | str
+    used: UUID | str
+    held: UUID | str
+    freed: UUID | str
 
 
 Call = tuple[str, dict[str, Any] | None]
@@ -297,6 +302,15 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET override": found("/overrides/{override}"),
     "DELETE override": found("/overrides/{override}"),
+    "POST usage": of_user("/usage", feature_code="api_calls", user_id="{user_id}", event_id="e-1"),
+    "POST usage-batch": nothing("/usage/batch", {"events": [{"user_id": "anna"}]}),
+    "POST usage-corrections": Operation(
+        lambda things: ("/usage/corrections", {"usage_id": str(things.used), "units": -1, "reason": "twice"}), "object"
+    ),
+    "POST reservations": of_user("/usage/reservations", feature_code="api_calls", user_id="{user_id}"),
+    "POST reservation-commit": found("/usage/reservations/{held}/commit", {}),
+    "POST reservation-release": found("/usage/reservations/{freed}/release"),
+    "GET user-usage": of_user("/users/{user_id}/usage"),
     "GET events": nothing("/events"),
     "POST stripe-webhook": nothing("/webhooks/stripe", {"id": "evt_1"}),
 }
@@ -304,6 +318,8 @@ OPERATIONS: dict[str, Operation] = {
 UNSIGNED = "POST stripe-webhook"
 # A user is a customer once, and is in one family at a time: by then each of these users is, and leads it.
 MADE_BEFORE = {"POST customers", "POST families", "POST invitation-accept", "POST family-leave"}
+# Who was granted nothing uses nothing.
+TAKING = {"POST usage", "POST reservations"}
 
 
 def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Things:
@@ -328,6 +344,7 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
         dispute=disputed(stripe, subscription),
         **shared(user_id),
         **given(user_id),
+        **metered(user_id),
     )
 
 
@@ -350,6 +367,17 @@ def given(user_id: str) -> dict[str, UUID]:
     }
 
 
+def metered(user_id: str) -> dict[str, UUID]:
+    """Let a user use something, and hold some more twice."""
+    now, asking = clock.now(), Asking.of("admin:alice", None, {})
+    used, _ = usage.record(Use(user_id, "api_calls", 100, f"first-{user_id}"), principal="admin:alice", now=now)
+    held = [
+        reservations.reserve(user_id, "api_calls", 1, expires_in=timedelta(hours=1), asking=asking, now=now)[0].pk
+        for _ in range(2)
+    ]
+    return {"used": used.pk, "held": held[0], "freed": held[1]}
+
+
 def disputed(stripe: StripeSide, subscription: Subscription) -> UUID:
     """Let a bank ask for what the subscription's first period cost."""
     stripe.control("disputes", charge=subscription.payments.get().stripe_charge_id)
@@ -360,6 +388,11 @@ def disputed(stripe: StripeSide, subscription: Subscription) -> UUID:
 def deleted(things: Things) -> Things:
     """Take all rows of a user away, as no operation of ours ever does."""
     mine = {"payment__customer__user_id": things.user_id}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        UsageEvent.objects.filter(user_id=things.user_id).delete()
+        Reservation.objects.filter(user_id=things.user_id).delete()
+        UsageCounter.objects.filter(subject=f"user:{things.user_id}").delete()
     RefundApproval.objects.filter(**mine).delete()
     Refund.objects.filter(**mine).delete()
     Dispute.objects.filter(**mine).delete()
@@ -428,6 +461,8 @@ def expected(operation: str, role: Role, whose: str) -> int:
         return 404
     if named.finds and whose in ("absent", "deleted"):
         return 404
+    if operation in TAKING and whose in ("absent", "deleted"):
+        return 409
     return 409 if operation in MADE_BEFORE else 400 if operation == UNSIGNED else 200
 
 
