@@ -47,6 +47,12 @@ def effective(user_id: str, *, at: datetime, known: Facts | None = None) -> list
     return answers([Question(known, code) for code in owned], at=at)
 
 
+def of_every_feature(user_id: str, *, at: datetime, known: Facts | None = None) -> list[Decision]:
+    """Decide for each feature there is, granted or not, by feature code."""
+    known = known or facts.read(user_id)
+    return answers([Question(known, code) for code in sorted(facts.features(known.catalog))], at=at)
+
+
 def answers(questions: Sequence[Question], *, at: datetime, counting: Counting = counters.read) -> list[Decision]:
     """Decide each, in their order; the counters of all are read at once, and only when any is metered."""
     wanted = dict.fromkeys(key for question in questions for key in keys(question, at))

@@ -94,6 +94,8 @@ ROLES: Mapping[str, Row] = {
     "GET entitlement-check": OWNER_AND_READERS,
     "POST entitlement-check": OWNER_AND_READERS,
     "GET user-entitlements": OWNER_AND_READERS,
+    "POST ofrep-flag": OWNER_AND_READERS,
+    "POST ofrep-flags": OWNER_AND_READERS,
     "GET events": STAFF_AND_SERVICES,
     "POST stripe-webhook": EVERYBODY,
 }
@@ -114,6 +116,8 @@ SCOPES: Mapping[str, Scope] = {
     "GET entitlement-check": Scope.CHECK,
     "POST entitlement-check": Scope.CHECK,
     "GET user-entitlements": Scope.CHECK,
+    "POST ofrep-flag": Scope.CHECK,
+    "POST ofrep-flags": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,
 }
 

@@ -48,10 +48,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "post_refund_approvals": {"payment_id": ABSENT, "reason": "duplicate"},
     "post_invoices": {"subscription_id": ABSENT},
     "post_entitlement_check": {"user_id": "anna", "feature_code": "export"},
+    "post_ofrep_flag": {"context": {"targetingKey": "anna"}},
+    "post_ofrep_flags": {"context": {"targetingKey": "anna"}},
     "put_pricing_zone": {"country": "Nowhere", "zone": "D"},
     "post_pricing_zones_bulk": {"rows": [{"iso_code": "QM", "country": "Nowhere", "zone": "D"}], "dry_run": True},
 }
-PATHS = {"user_id": "anna", "plan_id": "premium-plan", "iso_code": "QM", "id": ABSENT}
+PATHS = {"user_id": "anna", "key": "export", "plan_id": "premium-plan", "iso_code": "QM", "id": ABSENT}
 QUERIES = {"get_entitlement_check": {"user_id": "anna", "feature_code": "export"}}
 
 
