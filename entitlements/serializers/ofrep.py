@@ -1,7 +1,7 @@
 """OFREP 0.3.0, the OpenFeature Remote Evaluation Protocol: a feature is a flag, a decision its evaluation.
 
-A boolean or metered feature is a boolean flag: may the user? A static feature is a flag of its value, and without access
-has none, so that the caller's own default counts.
+A boolean or metered feature is a boolean flag: may the user? A static feature is a flag of its value; without access
+it has none, so that the caller's own default counts.
 """
 
 from __future__ import annotations

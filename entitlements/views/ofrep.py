@@ -102,4 +102,4 @@ def _etag(user_id: str, flags: Any) -> str:
 def _has(request: Request, etag: str) -> bool:
     known = parse_etags(request.headers.get("If-None-Match", ""))
     hint = request.query_params.get("flagConfigEtag")
-    return hint in (None, etag) and any(one in ("*", etag, f"W/{etag}") for one in known)
+    return hint in (None, etag) and not {etag, f"W/{etag}"}.isdisjoint(known)
