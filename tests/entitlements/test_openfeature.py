@@ -7,14 +7,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
-from django.db import transaction
 from openfeature import api as openfeature
 from openfeature.client import OpenFeatureClient
 from openfeature.contrib.provider.ofrep import OFREPProvider
@@ -22,28 +20,20 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
-from entitlements import grants
-from entitlements.grants import Source
-from entitlements.models import SourceType
-from events import clock
-from pricing import plans
 from tests.api import token
+from tests.entitlements.conftest import a_gift
 from tests.proof.serving import serving
 
 SCRIPTS = Path(__file__).with_name("openfeature")
 NPM, NODE = shutil.which("npm"), shutil.which("node")
 INSTALL_SECONDS, RUN_SECONDS = 120, 60
-GIFT = Source(SourceType.MANUAL, "gift-1")
 ANNA, BEN = EvaluationContext("anna"), EvaluationContext("ben")
 
 
 @pytest.fixture
 def served(books: None) -> Iterator[str]:
     """Serve what anna has bought: every feature of the pro plan, for 30 days."""
-    at = clock.now()
-    with transaction.atomic():
-        version = plans.for_sale("pro-monthly")
-        grants.grant("anna", version, source=GIFT, starts_at=at, ends_at=at + timedelta(days=30), at=at)
+    a_gift("anna")
     with serving() as url:
         yield url
 
