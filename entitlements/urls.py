@@ -1,9 +1,10 @@
 from django.urls import path
 
 from config.api import paths as paths
-from entitlements.views import checks
+from entitlements.views import checks, sets
 
 urlpatterns = [
     path("entitlements/check", checks.EntitlementCheck.as_view(), name="entitlement-check"),
-    path("users/<user:user_id>/entitlements", checks.UserEntitlements.as_view(), name="user-entitlements"),
+    path("entitlements/check-bulk", checks.EntitlementBulkCheck.as_view(), name="entitlement-check-bulk"),
+    path("users/<user:user_id>/entitlements", sets.UserEntitlements.as_view(), name="user-entitlements"),
 ]

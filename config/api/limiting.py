@@ -38,7 +38,8 @@ WINDOW_SECONDS = 60
 VALKEY_SECONDS, AWAY_SECONDS = 0.25, 5.0
 DEFAULT, WEBHOOKS = "default", "webhooks"
 OF_OPERATION = {"POST checkout-sessions": "checkout", "POST refunds": "refunds"}
-CHECKS = {"GET entitlement-check", "POST entitlement-check", "POST ofrep-flag", "POST ofrep-flags"}
+CHECKS = {"GET entitlement-check", "POST entitlement-check", "POST entitlement-check-bulk"}
+CHECKS |= {"POST ofrep-flag", "POST ofrep-flags"}
 WEBHOOK = "POST stripe-webhook"
 
 

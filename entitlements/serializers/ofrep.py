@@ -19,9 +19,6 @@ from pricing.models import Feature
 
 # What a provider repeats of a change that it was told of; an answer is always worked out anew.
 HINTS = [OpenApiParameter(name, str) for name in ("flagConfigEtag", "flagConfigLastModified")]
-IF_NONE_MATCH = OpenApiParameter(
-    "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the last answer."
-)
 TOLD = ("allowed", "kind", "limit", "unlimited", "used", "reserved", "remaining", "overage", "warning", "in_grace")
 METERED = frozenset(("limit", "unlimited", "used", "reserved", "remaining", "overage", "warning"))
 

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from typing import Any
 
 from django.http import Http404
-from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from config.api import etags
 from config.api.permissions import owner, subject
 from config.api.strict import BadParameter
-from entitlements import access
+from entitlements import access, standpoints
 from entitlements.errors import TargetingKeyMissing
 from entitlements.reasons import ReasonCode
 from entitlements.serializers.ofrep import (
     HINTS,
-    IF_NONE_MATCH,
     EvaluationRequest,
     EvaluationSerializer,
     EvaluationsSerializer,
     FailureSerializer,
 )
-from events import clock
 
 
 class Evaluation(APIView):
@@ -60,7 +55,9 @@ class EvaluateFlag(Evaluation):
     @extend_schema(parameters=HINTS, request=EvaluationRequest, responses=EvaluationSerializer)
     def post(self, request: Request, key: str) -> Response:
         """Evaluate one flag: decide whether the user of the context may use the feature, or with which value."""
-        decision = access.check(_targeted(request), key, at=clock.now())
+        user_id = _targeted(request)
+        standpoint = standpoints.of([user_id], at=None)
+        decision = standpoint.answers([access.Question(standpoint.known[user_id], key)])[0]
         if decision.reason_code is ReasonCode.FEATURE_UNKNOWN:
             raise Http404
         return Response(EvaluationSerializer(decision).data)
@@ -68,18 +65,21 @@ class EvaluateFlag(Evaluation):
 
 class EvaluateFlags(Evaluation):
     @extend_schema(
-        parameters=[*HINTS, IF_NONE_MATCH],
+        parameters=[*HINTS, etags.IF_NONE_MATCH],
         request=EvaluationRequest,
         responses={200: EvaluationsSerializer, 304: None},
     )
     def post(self, request: Request) -> Response:
         """Evaluate every flag for the user of the context; 304 when nothing has changed since the ETag's answer."""
         user_id = _targeted(request)
-        flags = EvaluationSerializer(access.of_every_feature(user_id, at=clock.now()), many=True).data
-        etag = _etag(user_id, flags)
-        if _has(request, etag):
-            return Response(status=304, headers={"ETag": etag})
-        return Response({"flags": flags}, headers={"ETag": etag})
+        standpoint = standpoints.of([user_id], at=None)
+        decisions = standpoint.answers(access.every_feature(standpoint.known[user_id]))
+        flags = EvaluationSerializer(decisions, many=True).data
+        tag = etags.of(user_id, flags)
+        # A provider that was told of a change names its tag: what it has is older, whatever its own tag says.
+        if request.query_params.get("flagConfigEtag") in (None, tag) and etags.matches(request, tag):
+            return etags.not_modified(tag)
+        return Response({"flags": flags}, headers={"ETag": tag})
 
 
 def _targeted(request: Request) -> str:
@@ -92,14 +92,3 @@ def _targeted(request: Request) -> str:
     if user_id is None:
         raise TargetingKeyMissing
     return subject(request, user_id)
-
-
-def _etag(user_id: str, flags: Any) -> str:
-    said = json.dumps([user_id, flags], sort_keys=True).encode()
-    return f'"{hashlib.sha256(said).hexdigest()[:32]}"'
-
-
-def _has(request: Request, etag: str) -> bool:
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    hint = request.query_params.get("flagConfigEtag")
-    return hint in (None, etag) and not {etag, f"W/{etag}"}.isdisjoint(known)
