@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -111,9 +112,13 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     # What was signed by Stripe is not limited; everything else that fails counts, before it is told why it failed.
     if not isinstance(error, billing.errors.BadEvent):
         error = limiting.refuse_beyond(context["request"]) or error
-    if (response := _known(error, context["request"])) is not None:
-        set_rollback()
-    return response
+    response = _known(error, context["request"])
+    if response is None:
+        return None
+    set_rollback()
+    # A protocol of others has bodies of its own.
+    rephrased: Callable[[Response, Exception], Response] | None = getattr(context.get("view"), "rephrased", None)
+    return rephrased(response, error) if rephrased else response
 
 
 def _known(error: Exception, request: Request) -> Response | None:
@@ -156,21 +161,23 @@ def _domain(error: Exception, request: Request) -> Response | None:
     return problem(status, str(code), str(error), errors=errors, headers=headers, members=members)
 
 
-def _page(status: int, code: str, detail: str) -> HttpResponse:
+def _page(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+    if request.path_info.startswith("/ofrep/"):
+        return JsonResponse({"errorCode": "GENERAL", "errorDetails": detail}, status=status)
     response = problem(status, code, detail)
     return JsonResponse(response.data, status=status, content_type=MEDIA_TYPE)
 
 
-def page_not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an unknown path."""
-    return _page(404, "not_found", "There is no such path.")
+    return _page(request, 404, "not_found", "There is no such path.")
 
 
-def server_error(_request: HttpRequest) -> HttpResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a fault of ours. The reason is in the log, by the request's id."""
-    return _page(500, "internal_error", "This is our fault. Please quote request_id.")
+    return _page(request, 500, "internal_error", "This is our fault. Please quote request_id.")
 
 
-def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself refuses, such as an unknown Host."""
-    return _page(400, "invalid_request", "The request cannot be read.")
+    return _page(request, 400, "invalid_request", "The request cannot be read.")

@@ -22,6 +22,7 @@ POLICIES: tuple[tuple[str, Directives], ...] = (
     ("/api/docs", {**OPEN, **STYLED}),
     ("/api/", CLOSED),
     ("/payments", CLOSED),
+    ("/ofrep/", CLOSED),
     ("/static/", CLOSED),
     ("/", OPEN),
 )

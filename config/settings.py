@@ -192,12 +192,13 @@ CORS_EXPOSE_HEADERS = [
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 CORS_ALLOW_CREDENTIALS = False
 # Not on /admin/: its session is a cookie.
-CORS_URLS_REGEX = r"^/(api|payments)/"
+CORS_URLS_REGEX = r"^/(api|payments|ofrep)/"
 CORS_ALLOW_HEADERS = [
     "authorization",
     "better-auth-token",
     "content-type",
     "idempotency-key",
+    "if-none-match",
     "x-request-id",
     "change-reason",
 ]

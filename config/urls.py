@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from billing.views.payments import OnePayment, PaymentIntent
 from billing.views.webhooks import StripeWebhook
 from config import health, metrics, pages, staff_pages
+from entitlements.views.ofrep import EvaluateFlag, EvaluateFlags
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -18,6 +19,9 @@ urlpatterns = [
     path("payments/intent", PaymentIntent.as_view(schema=None), name="payment-intent"),
     path("payments/<uuid:id>", OnePayment.as_view(schema=None), name="payment"),
     path("payments/webhook", StripeWebhook.as_view(schema=None), name="stripe-webhook"),
+    # The paths of the OpenFeature Remote Evaluation Protocol.
+    path("ofrep/v1/evaluate/flags", EvaluateFlags.as_view(), name="ofrep-flags"),
+    path("ofrep/v1/evaluate/flags/<str:key>", EvaluateFlag.as_view(), name="ofrep-flag"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/second-factor", staff_pages.second_factor_page, name="second-factor"),

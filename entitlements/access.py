@@ -52,6 +52,11 @@ def effective(user_id: str, *, at: datetime, known: Facts | None = None) -> list
     return answers(everything(known), at=at)
 
 
+def every_feature(known: Facts) -> list[Question]:
+    """Ask of each feature there is, granted or not, by its code."""
+    return [Question(known, code) for code in sorted(facts.features(known.catalog))]
+
+
 def everything(known: Facts) -> list[Question]:
     """Ask of each feature that the user was ever granted, by feature code."""
     return [Question(known, code) for code in sorted(known.grants.keys() | known.rules.keys())]

@@ -51,3 +51,11 @@ class NegativeRequest(EntitlementsError):
 
     def __init__(self, requested: int):
         super().__init__(f"{requested} units cannot be asked for: ask for 0 to read the state only.")
+
+
+class TargetingKeyMissing(EntitlementsError):
+    code = "targeting_key_missing"
+    field = "context"
+
+    def __init__(self) -> None:
+        super().__init__("Name the user as context.targetingKey: the token is nobody's who could be granted anything.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,8 @@ LEAF = "vault"
 # What an app may import of the others: those to its right.
 RIGHT_OF = {app: {*APPS[index + 1 :], LEAF} - {"keys"} for index, app in enumerate(APPS)}
 CONFIG_FOR_APPS = ("config.api", "config.celery", "config.office")
-PACKAGES = (*APPS, LEAF, "config", "sandbox", "local", "proof")
-OURS = {*PACKAGES, "farebox_client", "tests"}
+PACKAGES = (*APPS, LEAF, "config", "sandbox", "local", "proof", "farebox_client")
+OURS = {*PACKAGES, "tests"}
 DOORS = {"views", "tasks", "admin", "serializers"}
 FORBIDDEN_NAMES = {"services", "utils", "helpers", "common", "base", "process", "data", "info", "manager"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
@@ -86,7 +87,7 @@ def test_only_the_gateway_speaks_to_stripe_and_only_the_mirror_to_dj_stripe(file
         assert named(file) == "billing/mirror.py"
 
 
-@pytest.mark.parametrize("package", ["sandbox", "local", "proof"])
+@pytest.mark.parametrize("package", ["sandbox", "local", "proof", "farebox_client"])
 def test_the_tools_around_import_nothing_of_ours(package: str) -> None:
     """A stand-in that knew our code would prove nothing. The bring-up may read settings as Farebox does."""
     for file in modules(package):
@@ -94,6 +95,14 @@ def test_the_tools_around_import_nothing_of_ours(package: str) -> None:
             top = name.split(".")[0]
             allowed = {"local": "config.environment"}.get(package, package)
             assert top not in OURS or top == package or name.startswith(allowed), f"{named(file)} imports {name}"
+
+
+def test_the_client_needs_httpx_alone() -> None:
+    """Who uses it outside of Django installs nothing else."""
+    for file in modules("farebox_client"):
+        allowed = {"django.py": {"django"}, "drf.py": {"rest_framework"}}.get(file.name, {"httpx"})
+        tops = {name.split(".")[0] for name in imports(file)} - {"farebox_client"}
+        assert tops - sys.stdlib_module_names <= allowed, named(file)
 
 
 @pytest.mark.parametrize("file", modules(*APPS, LEAF, "config"), ids=named)

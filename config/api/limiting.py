@@ -41,6 +41,7 @@ OF_OPERATION = {"POST checkout-sessions": "checkout", "POST refunds": "refunds"}
 # What a service does with every request of its own users.
 CHECKS = {
     *("GET entitlement-check", "POST entitlement-check", "POST entitlement-check-bulk"),
+    *("POST ofrep-flag", "POST ofrep-flags"),
     *("POST usage", "POST usage-batch", "POST reservations", "POST reservation-commit", "POST reservation-release"),
 }
 WEBHOOK = "POST stripe-webhook"

@@ -125,6 +125,8 @@ ROLES: Mapping[str, Row] = {
     "POST reservation-commit": SERVICES_AND_ADMIN,
     "POST reservation-release": SERVICES_AND_ADMIN,
     "GET user-usage": OWNER_AND_READERS,
+    "POST ofrep-flag": OWNER_AND_READERS,
+    "POST ofrep-flags": OWNER_AND_READERS,
     "GET events": STAFF_AND_SERVICES,
     "POST stripe-webhook": EVERYBODY,
 }
@@ -157,6 +159,8 @@ SCOPES: Mapping[str, Scope] = {
     "POST reservation-commit": Scope.USAGE_WRITE,
     "POST reservation-release": Scope.USAGE_WRITE,
     "GET user-usage": Scope.CHECK,
+    "POST ofrep-flag": Scope.CHECK,
+    "POST ofrep-flags": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,
 }
 

@@ -101,11 +101,12 @@ class Operation(AutoSchema):
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
-        problem = self.resolve_serializer(Problem, direction).ref
+        # A protocol of others has bodies of its own.
+        shape = getattr(self.view, "failure", None)
+        problem = self.resolve_serializer(shape or Problem, direction).ref
+        media = "application/json" if shape else "application/problem+json"
         for status, text in self._failures():
-            bodies.setdefault(
-                status, {"description": text, "content": {"application/problem+json": {"schema": problem}}}
-            )
+            bodies.setdefault(status, {"description": text, "content": {media: {"schema": problem}}})
         for body in bodies.values():
             body.setdefault("description", "")
         return bodies

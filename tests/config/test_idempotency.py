@@ -197,6 +197,8 @@ NOT_MAKING = {
     "POST reservation-release",
     "POST entitlement-check",
     "POST entitlement-check-bulk",
+    "POST ofrep-flag",
+    "POST ofrep-flags",
     "POST invoice-void",
     "POST invoice-uncollectible",
     "POST payment-method-default",

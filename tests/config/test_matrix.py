@@ -121,6 +121,10 @@ def of_user(path: str, **body: str) -> Operation:
     )
 
 
+def flag_of(path: str) -> Operation:
+    return Operation(lambda things: (path, {"context": {"targetingKey": things.user_id}}), names="user")
+
+
 def billing(things: Things) -> Call:
     """Let something wait for the invoice that is asked for, where there is a subscription."""
     if subscription := Subscription.objects.filter(pk=things.subscription).first():
@@ -311,6 +315,8 @@ OPERATIONS: dict[str, Operation] = {
     "POST reservation-commit": found("/usage/reservations/{held}/commit", {}),
     "POST reservation-release": found("/usage/reservations/{freed}/release"),
     "GET user-usage": of_user("/users/{user_id}/usage"),
+    "POST ofrep-flag": flag_of("/ofrep/v1/evaluate/flags/export"),
+    "POST ofrep-flags": flag_of("/ofrep/v1/evaluate/flags"),
     "GET events": nothing("/events"),
     "POST stripe-webhook": nothing("/webhooks/stripe", {"id": "evt_1"}),
 }
@@ -445,7 +451,8 @@ def send(client: Client, operation: str, things: Things) -> Any:
     path, body = OPERATIONS[operation].call(things)
     with transaction.atomic() if "zone" in operation else nullcontext():
         raw = b"" if body is None else json.dumps(body).encode()
-        answer = client.generic(operation.split(" ")[0], V1 + path, raw, content_type="application/json", headers=WHY)
+        path = path if path.startswith("/ofrep/") else V1 + path
+        answer = client.generic(operation.split(" ")[0], path, raw, content_type="application/json", headers=WHY)
         if "zone" in operation:
             transaction.set_rollback(True)
     return answer

@@ -26,7 +26,7 @@ def routes(patterns: list[Any] | None = None, prefix: str = "/") -> Iterator[tup
         if isinstance(pattern, URLResolver):
             if "admin" not in path:
                 yield from routes(pattern.url_patterns, path)
-        elif isinstance(pattern, URLPattern) and path.startswith(("/api/v1", "/payments")):
+        elif isinstance(pattern, URLPattern) and path.startswith(("/api/v1", "/payments", "/ofrep")):
             view = pattern.callback.view_class  # type: ignore[attr-defined]
             for method in METHODS:
                 if hasattr(view, method):

@@ -9,12 +9,16 @@ from uuid import UUID
 import jwt
 import pytest
 from django.conf import LazySettings
+from django.db import transaction
 from rest_framework.test import APIClient
 
+from entitlements import grants
 from entitlements.grants import Source
 from entitlements.models import SourceType
 from entitlements.spans import Grant
+from events import clock
 from events.models import Event
+from pricing import plans
 from pricing.models import Feature, Plan, PlanFeature, PlanVersion
 
 T0 = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -74,6 +78,14 @@ def a_grant(**said: Any) -> Grant:
         "value": None,
     }
     return Grant(**{**facts, **said})
+
+
+def a_gift(user_id: str, plan_id: str = "pro-monthly") -> Source:
+    """Commit that staff give a user what a plan has, for 30 days from now."""
+    at, source = clock.now(), Source(SourceType.MANUAL, f"gift-{next(numbers)}")
+    with transaction.atomic():
+        grants.grant(user_id, plans.for_sale(plan_id), source=source, starts_at=at, ends_at=at + 30 * DAY, at=at)
+    return source
 
 
 def history_of(user_id: str) -> list[tuple[str, str]]:

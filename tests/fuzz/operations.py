@@ -44,6 +44,7 @@ THERE = {
     "user_id": "anna",
     "plan_id": "premium-plan",
     "feature_code": "export",
+    "key": "export",
     "country_code": "IN",
     "iso_code": "IN",
     "success_url": "http://localhost:3000/done",

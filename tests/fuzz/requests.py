@@ -62,10 +62,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "post_usage_corrections": {"usage_id": ABSENT, "units": -1, "reason": "twice"},
     "post_reservations": {"user_id": "anna", "feature_code": "export", "units": 1, "expires_in": 60},
     "post_reservation_commit": {"units": 1},
+    "post_ofrep_flag": {"context": {"targetingKey": "anna"}},
+    "post_ofrep_flags": {"context": {"targetingKey": "anna"}},
     "put_pricing_zone": {"country": "Nowhere", "zone": "D"},
     "post_pricing_zones_bulk": {"rows": [{"iso_code": "QM", "country": "Nowhere", "zone": "D"}], "dry_run": True},
 }
-PATHS = {"user_id": "anna", "plan_id": "premium-plan", "iso_code": "QM", "id": ABSENT}
+PATHS = {"user_id": "anna", "key": "export", "plan_id": "premium-plan", "iso_code": "QM", "id": ABSENT}
 QUERIES = {"get_entitlement_check": {"user_id": "anna", "feature_code": "export"}}
 
 
