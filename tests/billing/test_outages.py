@@ -260,6 +260,7 @@ def test_stripe_is_gone_for_six_hours(buyer: Buyer, name: str, under_way: bool) 
         janitor.settle_unknown(at=clock.now())
         buyer.stripe.deliver(times=2, shuffled=7)
         let_time_pass(timedelta(minutes=20))
+    WebhookEvent.objects.filter(status="retry").update(due_at=clock.now())
     sync.drain()
     assert step.count(buyer) == 1
     assert not WebhookEvent.objects.filter(status__in=WebhookEvent.WAITING).exists()
