@@ -10,6 +10,7 @@ from billing.errors import KeyInFlight
 from billing.models.asked import Asked
 from events.asking import Asking as Asking
 from events.asking import earlier as earlier
+from vault import stops
 
 # Longer than the client's timeout and its one retry: after it, whoever spoke to Stripe about the row is gone.
 BUSY_FOR = timedelta(seconds=60)
@@ -20,8 +21,10 @@ def take(row: Asked, *, at: datetime) -> None:
     free = type(row)._default_manager.filter(Q(busy_until=None) | Q(busy_until__lte=at), pk=row.pk)
     if not free.update(busy_until=at + BUSY_FOR):
         raise KeyInFlight
+    stops.at("commit.billing.idempotency.take.after")
 
 
 def release(row: Asked) -> None:
     """Let the next one speak to Stripe about the row."""
     type(row)._default_manager.filter(pk=row.pk).update(busy_until=None)
+    stops.at("commit.billing.idempotency.release.after")

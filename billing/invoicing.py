@@ -18,6 +18,7 @@ from billing.models.invoice import STRIPE
 from billing.times import moment
 from billing.transactions import whole
 from events import clock
+from vault import stops
 
 Object = dict[str, Any]
 Status = Invoice.Status
@@ -222,6 +223,7 @@ def _resumed(invoice: Invoice) -> Invoice:
 
 def _keep(invoice: Invoice, stripe_id: str) -> None:
     Invoice.objects.filter(pk=invoice.pk, stripe_id=None).update(stripe_id=stripe_id)
+    stops.at("commit.billing.invoicing._keep.after")
     invoice.refresh_from_db()
 
 

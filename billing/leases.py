@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from billing.errors import LeaseLost
 from billing.models import Lease
+from vault import stops
 
 log = structlog.get_logger("farebox.leases")
 # Who is frozen or gone holds an object up for so long. Who lives prolongs: a slow Stripe costs nobody his lease.
@@ -53,6 +54,7 @@ def _take(stripe_id: str) -> Held | None:
             {"id": stripe_id, "seconds": SECONDS},
         )
         row = cursor.fetchone()
+    stops.at("commit.billing.leases.take.after")
     return Held(stripe_id, row[0]) if row else None
 
 

@@ -26,6 +26,7 @@ from billing.models import (
     StripePrice,
     Subscription,
     SubscriptionChange,
+    ZoneCheck,
 )
 from billing.transactions import whole
 from events import history, mail
@@ -72,7 +73,7 @@ def cards() -> Iterator[Card]:
 def tell_due(*, at: datetime, cards: Iterable[Card] = ()) -> int:
     """Tell all that is due now. Returns how many were told. May be repeated and race: each occasion is told once."""
     told = 0
-    for found in (_trials(at), _renewals(at), _cancellations(at), _refunds(at), expiring(cards, at=at)):
+    for found in (_trials(at), _renewals(at), _cancellations(at), _refunds(at), _proposals(at), expiring(cards, at=at)):
         for occasion in _untold(list(found)):
             try:
                 told += _tell_alone(occasion, at=at)
@@ -159,6 +160,29 @@ def _refunds(at: datetime) -> Iterator[Occasion]:
     for row in rows.select_related("payment__customer"):
         said: dict[str, str | None] = {"amount": str(row.amount), "description": row.payment.description}
         yield Occasion(Kind.REFUNDED, row.payment.customer, f"refund:{row.pk}", said=said)
+
+
+def _proposals(at: datetime) -> Iterator[Occasion]:
+    """Find the buyers who are asked for another price, and may still answer."""
+    rows = ZoneCheck.objects.filter(status=ZoneCheck.Status.PROPOSED, answer_until__gt=at).exclude(proposed=None)
+    rows = rows.filter(subscription__status__in=Subscription.LIVE, subscription__cancel_at=None)
+    for row in rows.select_related(
+        "subscription__customer", "subscription__version__plan", "subscription__quote", "proposed"
+    ):
+        subscription, quote = row.subscription, row.proposed
+        assert subscription  # noqa: S101 (narrows the type)
+        assert quote  # noqa: S101
+        now, then = (
+            Money(one.amount_minor * subscription.quantity, one.currency) for one in (subscription.quote, quote)
+        )
+        said: dict[str, str | None] = {
+            "plan": subscription.version.plan.name,
+            "amount": str(then),
+            "instead_of": str(now),
+            "answer_by": _day(row.answer_until),
+            "without_answer": settings.ZONE_WITHOUT_CONSENT,
+        }
+        yield Occasion(Kind.PRICE_PROPOSED, subscription.customer, f"zone-check:{row.pk}", said=said)
 
 
 def _subscriptions() -> QuerySet[Subscription]:

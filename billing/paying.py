@@ -19,6 +19,7 @@ from billing.models import Payment
 from billing.transactions import whole
 from events import clock
 from pricing import plans
+from vault import stops
 
 # Stripe forgets an idempotency key after 24 h: later a second POST would be a second intent.
 RESEND_FOR = timedelta(hours=23)
@@ -205,6 +206,7 @@ def _confirm(payment: Payment) -> None:
 
 def _keep(payment: Payment, stripe_id: str) -> None:
     Payment.objects.filter(pk=payment.pk, stripe_id=None).update(stripe_id=stripe_id)
+    stops.at("commit.billing.paying._keep.after")
     payment.refresh_from_db()
 
 

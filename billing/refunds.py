@@ -16,6 +16,7 @@ from billing.models import Dispute, Finding, Payment, Refund
 from billing.transactions import whole
 from events import clock, history
 from pricing.money import Money
+from vault import stops
 
 Object = dict[str, Any]
 Status = Refund.Status
@@ -159,6 +160,7 @@ def _found(refund: Refund) -> Object | None:
 
 def _keep(refund: Refund, stripe_id: str) -> None:
     Refund.objects.filter(pk=refund.pk, stripe_id=None).update(stripe_id=stripe_id)
+    stops.at("commit.billing.refunds._keep.after")
     refund.refresh_from_db()
 
 

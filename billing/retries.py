@@ -11,6 +11,7 @@ from django.db.models import F
 from billing.errors import StripeUnknown
 from billing.models import Checkout, Invoice, Payment, Refund, SubscriptionChange, SubscriptionOrder
 from events import clock
+from vault import stops
 
 Object = dict[str, Any]
 Row = Checkout | Invoice | Payment | Refund | SubscriptionChange | SubscriptionOrder
@@ -34,5 +35,6 @@ def made(row: Row, ask: Callable[[], Object], find: Callable[[], Object | None])
     if found is not None:
         return found
     type(row)._default_manager.filter(pk=row.pk, attempt=row.attempt).update(attempt=F("attempt") + 1)
+    stops.at("commit.billing.retries.made.after")
     row.refresh_from_db(fields=["attempt"])
     return ask()

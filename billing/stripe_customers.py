@@ -14,6 +14,7 @@ from billing.errors import StripeRefused, StripeUnknown
 from billing.models import Customer, PaymentMethod, StripeCustomer
 from billing.transactions import whole
 from events import clock, history
+from vault import stops
 
 log = structlog.get_logger("farebox.customers")
 # No try with the key of one attempt begins later than this after the first one,
@@ -170,6 +171,7 @@ def _make(row: StripeCustomer) -> None:
     """
     at = clock.now()
     StripeCustomer.objects.filter(pk=row.pk, asked_at=None).update(asked_at=at)
+    stops.at("commit.billing.stripe_customers._make.after")
     row.refresh_from_db()
     asked_at = row.asked_at or at
     if not row.stripe_id and at - asked_at > SEND_FOR:
@@ -197,6 +199,7 @@ def _send(row: StripeCustomer) -> None:
 def _next_attempt(row: StripeCustomer, *, asked_at: datetime | None) -> None:
     same = StripeCustomer.objects.filter(pk=row.pk, attempt=row.attempt, stripe_id=None)
     same.update(attempt=F("attempt") + 1, asked_at=asked_at)
+    stops.at("commit.billing.stripe_customers._next_attempt.after")
     row.refresh_from_db()
 
 

@@ -18,6 +18,7 @@ from billing.transactions import whole
 from billing.wishes import Wish
 from events import clock
 from pricing.models import Quote
+from vault import stops
 
 Status = SubscriptionOrder.Status
 # Stripe forgets an idempotency key after 24 h: later a second POST would be a second subscription.
@@ -193,6 +194,7 @@ def _extras(order: SubscriptionOrder) -> list[dict[str, Any]]:
 
 def _keep(order: SubscriptionOrder, stripe_id: str) -> None:
     SubscriptionOrder.objects.filter(pk=order.pk, stripe_id=None).update(stripe_id=stripe_id)
+    stops.at("commit.billing.subscribing._keep.after")
     order.refresh_from_db(fields=["stripe_id"])
 
 

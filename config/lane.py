@@ -21,6 +21,7 @@ from billing.errors import BillingError
 from billing.views.webhooks import MAX_WEBHOOK_BYTES
 from config import metrics, requests
 from config.celery import bell
+from vault import stops
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -104,7 +105,7 @@ def _answer(environ: WSGIEnvironment, body: bytes, learned: Headers) -> tuple[He
 
 def _keep(news: webhooks.News) -> bool:
     pool = connection.pool  # type: ignore[attr-defined]
-    with pool.connection() as own:
+    with stops.around("commit.config.lane._keep"), pool.connection() as own:
         # Without Django's wrapper around it, and given back at once: threads come and go.
         return bool(psycopg.Cursor(own).execute(webhooks.STORE, webhooks.row(news)).rowcount)
 

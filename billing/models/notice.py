@@ -17,6 +17,7 @@ class Notice(models.Model):
         SUBSCRIPTION_CANCELED = "subscription_canceled"
         REFUNDED = "refunded"
         CARD_EXPIRING = "card_expiring"
+        PRICE_PROPOSED = "price_proposed"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=32, choices=Kind)

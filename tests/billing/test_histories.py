@@ -1,7 +1,7 @@
 """Random histories: whatever buyers, staff, banks and time do, and however Stripe's news arrive, our state is Stripe's.
 
 HISTORIES says how many are told (2,000 of them: `HISTORIES=2000 ./farebox test tests/billing/test_histories.py`), and
-HISTORIES_SEED which.
+HISTORIES_SEED which. With HISTORIES_SHRINK=1 one that fails is told again and again, until no shorter one does.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import json
 import os
 import random
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
@@ -32,6 +34,7 @@ from tests.stripe_side import StripeSide, work_off
 
 HISTORIES = int(os.environ.get("HISTORIES", "12"))
 SEED = int(os.environ.get("HISTORIES_SEED", "4"))
+PHASES = [Phase.generate, *([Phase.shrink] if os.environ.get("HISTORIES_SHRINK") == "1" else [])]
 STEPS = 12
 V1 = "/api/v1"
 USERS = ("anna", "ben")
@@ -40,6 +43,9 @@ METHODS = ("pm_card_visa", "pm_card_mastercard", "pm_card_chargeCustomerFail", "
 PLANS = ("basic-monthly", "pro-monthly", "family-yearly")
 # What a door may answer: done, or a clear no, ours or Stripe's (502). An unknown result (503) is only for faults.
 ANSWERS = {200, 201, 202, 204, 400, 402, 403, 404, 409, 422, 502}
+# What the last chapter is about, so that each of these ends is common and none hides behind the happy ones.
+ENDS = ("", "past_due", "unpaid", "failed", "paused", "without_card", "left", "refunded", "disputed", "lost")
+DAY = 86400
 who = st.sampled_from(USERS)
 nth = st.integers(0, 5)
 often = st.sampled_from([True, True, True, False])
@@ -58,10 +64,17 @@ class Histories(RuleBasedStateMachine):
         self.late: list[Any] = []
         self.began = clock.now()
         self.answers_get_lost = False
+        self.end = ""
         self.counted["histories"] += 1
 
-    @initialize(user=who, plan=st.sampled_from([*PLANS, "premium-plan"]), method=st.sampled_from(METHODS))
-    def something_is_bought(self, user: str, plan: str, method: str) -> None:
+    @initialize(
+        user=who,
+        plan=st.sampled_from([*PLANS, "premium-plan"]),
+        method=st.sampled_from(["pm_card_visa", *METHODS]),
+        end=st.sampled_from(ENDS),
+    )
+    def something_is_bought(self, user: str, plan: str, method: str, end: str) -> None:
+        self.end = end
         if plan == "premium-plan":
             self.buy_on_the_page(user, plan, GOOD)
         else:
@@ -79,6 +92,10 @@ class Histories(RuleBasedStateMachine):
     def subscribe(self, user: str, plan: str, method: str, trial: int | None) -> None:
         body = {"plan_id": plan, "country_code": "IN", "payment_method": method}
         self.ask(user, "POST", "subscriptions", **body, **({} if trial is None else {"trial_days": trial}))
+
+    @rule(user=who, plan=st.sampled_from(PLANS))
+    def try_without_a_card(self, user: str, plan: str) -> None:
+        self.ask(user, "POST", "subscriptions", plan_id=plan, country_code="IN", trial_days=3)
 
     @rule(user=who, method=st.sampled_from([*METHODS, "pm_card_visa_chargeDeclined"]), amount=st.integers(100, 5000))
     def pay(self, user: str, method: str, amount: int) -> None:
@@ -102,11 +119,7 @@ class Histories(RuleBasedStateMachine):
             if made.status_code == 201:
                 self.ask(user, "POST", f"payment-methods/{made.json()['id']}/default")
             return
-        there = self.stripe.get(f"subscriptions/{bought.stripe_id}")
-        attached = self.stripe.http.post(f"/v1/payment_methods/{method}/attach", data={"customer": there["customer"]})
-        if attached.status_code == 200:
-            card = attached.json()["id"]
-            self.at_stripe(f"subscriptions/{bought.stripe_id}", default_payment_method=card)
+        self.pays_with(bought, method)
 
     @rule(nth=nth, mode=st.sampled_from(["period_end", "immediate"]), dashboard=st.booleans())
     def cancel(self, nth: int, mode: str, dashboard: bool) -> None:
@@ -161,7 +174,18 @@ class Histories(RuleBasedStateMachine):
     def time_passes(self, user: str, days: int) -> None:
         customer = Customer.objects.filter(user_id=user).exclude(stripe_id=None).first()
         if customer:
-            self.stripe.control("clock", customer=customer.stripe_id, advance=days * 86400 + 7200)
+            self.stripe.control("clock", customer=customer.stripe_id, advance=days * DAY + 7200)
+
+    @rule(nth=nth, last=st.sampled_from(["past_due", "unpaid", "cancel"]), days=st.sampled_from([2, 6, 32]))
+    def a_card_goes_bad(self, nth: int, last: str, days: int) -> None:
+        """The renewal fails, and after some days each other try: what follows then is the account's setting."""
+        if bought := self.a_subscription(nth):
+            self.fails(bought, last, days)
+
+    @rule(nth=nth, days=st.sampled_from([1, 32]))
+    def pause_and_leave(self, nth: int, days: int) -> None:
+        if bought := self.a_subscription(nth):
+            self.leaves(bought, days)
 
     # The line between Stripe and us.
 
@@ -196,8 +220,9 @@ class Histories(RuleBasedStateMachine):
         self.stripe.control("faults", path=f"^/v1/{what}", method="POST", fault=fault, times=2)
 
     def teardown(self) -> None:
-        """Let the dust settle, then hold all of it against Stripe."""
+        """Come to an end, let the dust settle, then hold all of it against Stripe."""
         self.stripe.http.delete("/_sandbox/faults")
+        self.close()
         self.hand_over(self.late + self.fresh(), 7)
         gaps.fill()
         work_off()
@@ -205,11 +230,44 @@ class Histories(RuleBasedStateMachine):
         gaps.fill()
         work_off()
         left = reconcile.run(Window(self.began - timedelta(minutes=1))).left
-        assert not differences(self.stripe, list(USERS))
+        assert not differences(self.stripe, [*USERS, "cleo"])
         assert not left
         require_whole()
         self.told_again()
         self.count()
+
+    def close(self) -> None:
+        """Tell the last chapter, of somebody who has paid."""
+        match self.end:
+            case "past_due" | "unpaid" | "failed":
+                days = 2 if self.end == "past_due" else 32
+                self.fails(self.who_runs(), {"failed": "cancel"}.get(self.end, self.end), days)
+            case "paused":
+                self.leaves(self.who_runs(), 32)
+            case "without_card":
+                self.try_without_a_card("ben", PLANS[0])
+                self.time_passes("ben", 4)
+            case "left":
+                self.ask("root", "DELETE", f"subscriptions/{self.who_runs().pk}?mode=immediate", "admin")
+            case "refunded" | "disputed" | "lost":
+                self.buy_on_the_page("anna", "premium-plan", GOOD)
+                self.hand_over(self.fresh(), 7)
+                work_off()
+                if self.end == "refunded":
+                    self.refund(0, 1, False)
+                else:
+                    self.a_bank_disputes(0)
+                if self.end == "lost":
+                    self.a_bank_decides(0, False)
+
+    def who_runs(self) -> Subscription:
+        """Give a subscription that is paid, the first of a newcomer when there is none."""
+        self.hand_over(self.fresh(), 7)
+        work_off()
+        running = Subscription.objects.filter(status="active", paused_at=None, cancel_at=None).order_by("pk")
+        if not running:
+            self.subscribe("cleo", PLANS[0], METHODS[0], 0)
+        return running.all()[0]
 
     def told_again(self) -> None:
         """Hear all of it once more: it changes nothing and tells nothing."""
@@ -222,10 +280,15 @@ class Histories(RuleBasedStateMachine):
     def count(self) -> None:
         """Remember what these histories were about."""
         self.counted["events of Stripe"] += WebhookEvent.objects.count()
-        for model in (Payment, Subscription):
-            self.counted[f"{model._meta.model_name}s"] += model.objects.count()
-            for status in model.objects.values_list("status", flat=True):
-                self.counted[f"{model._meta.model_name} {status}"] += 1
+        for payment in Payment.objects.all():
+            self.counted["payments"] += 1
+            self.counted[f"payment {payment.shown_status}"] += 1
+            self.counted["payment disputed"] += payment.disputed
+            self.counted["payment lost"] += bool(payment.lost_minor)
+        for subscription in Subscription.objects.all():
+            self.counted["subscriptions"] += 1
+            self.counted[f"subscription {subscription.status}"] += 1
+            self.counted["subscription with a pause"] += subscription.paused_at is not None
 
     def ask(self, user: str, method: str, path: str, role: str = "user", **body: Any) -> Any:
         answer = api(user, role).generic(method, f"{V1}/{path}", json.dumps(body), content_type="application/json")
@@ -238,9 +301,33 @@ class Histories(RuleBasedStateMachine):
         self.counted[f"{answer.status_code}"] += 1
         return answer
 
+    def pays_with(self, bought: Subscription, method: str) -> None:
+        """Give a subscription another card in the dashboard."""
+        there = self.stripe.get(f"subscriptions/{bought.stripe_id}")
+        attached = self.stripe.http.post(f"/v1/payment_methods/{method}/attach", data={"customer": there["customer"]})
+        if attached.status_code == 200:
+            card = attached.json()["id"]
+            self.at_stripe(f"subscriptions/{bought.stripe_id}", default_payment_method=card)
+
+    def fails(self, bought: Subscription, last: str, days: int) -> None:
+        self.stripe.control("settings", after_last_try=last)
+        self.pays_with(bought, "pm_card_chargeCustomerFail")
+        self.renew(bought, days)
+
+    def leaves(self, bought: Subscription, days: int) -> None:
+        self.ask(bought.customer.user_id, "POST", f"subscriptions/{bought.pk}/pause")
+        self.renew(bought, days)
+
+    def renew(self, bought: Subscription, days: int) -> None:
+        """Let time go on to some days after the end of what is paid."""
+        there = self.stripe.get(f"subscriptions/{bought.stripe_id}")
+        ends = there["items"]["data"][0]["current_period_end"]
+        self.stripe.http.post("/_sandbox/clock", json={"customer": there["customer"], "to": ends + days * DAY + 7200})
+
     def at_stripe(self, path: str, **asked: Any) -> None:
-        """Ask Stripe as its dashboard would; it may refuse."""
-        self.stripe.http.post(f"/v1/{path}", data=asked)
+        """Ask Stripe as its dashboard would; it may refuse, or be on the line that was to break for us."""
+        with suppress(httpx.RemoteProtocolError):
+            self.stripe.http.post(f"/v1/{path}", data=asked)
 
     def fresh(self) -> list[Any]:
         return self.stripe.new_events()
@@ -274,7 +361,7 @@ def test_whatever_happens_our_state_is_stripes(buyer: Buyer, shown: Shown) -> No
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
-        phases=[Phase.generate],
+        phases=PHASES,
         suppress_health_check=list(HealthCheck),
         print_blob=False,
     )

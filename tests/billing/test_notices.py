@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from billing import changing, janitor, notices, persons, refunds, subscriptions, sync, tasks
+from billing import changing, janitor, notices, persons, refunds, repricing, subscriptions, sync, tasks
 from billing.idempotency import Asking
-from billing.models import Invoice, Notice, Refund, Subscription
+from billing.models import Invoice, Notice, Refund, Subscription, ZoneCheck
 from billing.notices import NEWS_FOR, Card
 from billing.targets import Target
 from events import clock, mail
@@ -278,6 +278,52 @@ def test_a_card_is_told_of_in_its_last_thirty_days(buyer: Buyer, at: datetime, i
         assert notices.tell_due(at=at, cards=[replace(card, id="2")]) == 1
 
 
+@pytest.mark.parametrize(
+    ("without", "words"), [("keep", "your price stays 8.00 USD"), ("cancel", "your subscription ends with the period")]
+)
+def test_a_proposed_price_is_told_with_what_follows_without_an_answer(
+    buyer: Buyer, mailbox: Mailbox, settings: Any, without: str, words: str
+) -> None:
+    """Once: how much, instead of what, until when; by the policy too, whose look learns the address last."""
+    settings.ZONE_POLICY, settings.ZONE_WITHOUT_CONSENT = {"dearer": "reprice"}, without
+    buyer.subscribe()
+    check = ZoneCheck.objects.select_related("proposed").get()
+    assert check.proposed
+    assert check.answer_until
+
+    assert [notices.tell_due(at=clock.now()) for _ in range(3)] == [1, 0, 0]
+    mail.send_due()
+
+    assert told(buyer) == ["price_proposed"]
+    assert said("price_proposed") == {
+        "plan": "Pro",
+        "amount": str(check.proposed.amount),
+        "instead_of": "8.00 USD",
+        "answer_by": f"{check.answer_until.day} {check.answer_until:%B %Y}",
+        "without_answer": without,
+    }
+    (sent,) = mailbox.mails
+    assert sent["To"] == "anna@example.com"
+    text = sent.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert words in text
+    assert str(check.proposed.amount) in text
+
+
+@pytest.mark.parametrize("gone", ["answered", "late", "cancelled"])
+def test_a_proposal_that_nobody_waits_for_is_not_told(buyer: Buyer, settings: Any, gone: str) -> None:
+    settings.ZONE_POLICY = {"dearer": "reprice"}
+    subscription = buyer.subscribe()
+    until = ZoneCheck.objects.get().answer_until
+    assert until
+    if gone == "answered":
+        repricing.answer(subscription, accept=False)
+    elif gone == "cancelled":
+        subscriptions.cancel(subscription, now=False)
+        Subscription.objects.update(canceled_at=clock.now() - 30 * DAY)
+
+    assert notices.tell_due(at=until if gone == "late" else clock.now()) == 0
+
+
 def test_many_jobs_at_once_tell_once(buyer: Buyer, mailbox: Mailbox) -> None:
     subscription = buyer.subscribe()
     subscriptions.cancel(subscription, now=True)
@@ -332,6 +378,9 @@ def test_every_kind_has_its_templates_and_no_other_is_there(mailbox: Mailbox) ->
         "last4": "4242",
         "month": "12/2026",
         "description": "Pro",
+        "instead_of": "8.00 USD",
+        "answer_by": "5 December 2026",
+        "without_answer": "keep",
         "link": "https://pay.example/in_1",
     }
     for kind in Notice.Kind.values:

@@ -1,6 +1,7 @@
 """Test clocks, and the counting of periods."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import amounts, periods
+from sandbox import amounts, clocks, periods
+from sandbox.store import Store
 from tests.sandbox.conftest import Sandbox
 from tests.sandbox.recurring import a_clock, a_customer, a_price, again, moment, subscribed, to
 
@@ -176,3 +178,17 @@ def test_events_carry_the_time_of_their_clock(sandbox: Sandbox) -> None:
     created = {each.event["type"]: each.event["created"] for each in sandbox.receiver.arrivals}
     assert created["customer.subscription.updated"] == moment("2026-02-28")
     assert created["invoice.paid"] == created["invoice_payment.paid"] == moment("2026-02-28T01:00")
+
+
+def test_time_that_goes_on_by_itself_is_set_by_nobody(tmp_path: Path) -> None:
+    """A second that ends while something falls due would be lost each time, and the clock fall behind."""
+    store = Store(str(tmp_path / "clock.sqlite3"))
+    clocks.catch_up(store)
+    assert store.setting("clock_offset", None) is None
+
+    clocks.advance(store, None, store.now() + 60)
+
+    offset = store.setting("clock_offset", None)
+    clocks.catch_up(store)
+    assert store.setting("clock_offset", None) == offset
+    store.close()
