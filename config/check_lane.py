@@ -27,7 +27,6 @@ from config.lane import DEPENDS_ON, MOST_LEARNED, Headers
 from config.lane_answers import Answers
 from config.lane_questions import LONGEST_BODY, Asked, Questions
 from config.requests import REQUEST_ID
-from events import clock
 from keys import authentication as service_keys
 
 if TYPE_CHECKING:
@@ -138,8 +137,7 @@ class CheckLane:
         user_id = asked.user_id or (caller.user_id if reach is Reach.OWN else None)
         if user_id is None or reach is None or (reach is Reach.OWN and user_id != caller.user_id):
             return None
-        at = clock.reckoned()
-        return None if at is None else self._answers.body(user_id, asked, at)
+        return self._answers.body(user_id, asked)
 
     def _learning(self, start_response: StartResponse, place: tuple[Any, ...]) -> StartResponse:
         def start(status: str, headers: Headers, *rest: Any) -> Callable[[bytes], object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
@@ -10,24 +9,23 @@ from secrets import token_hex
 from django.db import Error, connection
 
 from config.lane_questions import Asked
-from entitlements import access, facts, snapshot
+from entitlements import access, facts, lifetimes, snapshot
 from entitlements.facts import Facts
 from entitlements.serializers.rendering import rendered, shown
+from entitlements.spans import FAR
 from events import clock
 
 REMEMBERED = 20_000
 # Stands where the moment will stand; nobody can write it who does not know it.
 MARK = token_hex(16)
-SECOND = 1_000_000
-DATES = ("starts_at", "ends_at", "grace_until", "status_at", "created_at", "removed_at", "archived_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An answer from these facts, before and after its moment; good until `until` (microseconds since 1970)."""
+    """An answer from these facts, before and after its moment; good until `until`."""
 
     known: Facts
-    until: float
+    until: datetime
     before: bytes
     after: bytes
 
@@ -37,16 +35,15 @@ class Answers:
 
     def __init__(self) -> None:
         self._ready: dict[tuple[str, str], Ready] = {}
-        self._stamp: tuple[int, str] = (-1, "")
 
-    def body(self, user_id: str, asked: Asked, at: int) -> bytes | None:
-        """Return the answer at a moment (microseconds since 1970); None when it cannot be had now."""
-        known = snapshot.peek(user_id)
+    def body(self, user_id: str, asked: Asked) -> bytes | None:
+        """Return the answer now; None when it cannot be had."""
+        at, known = clock.peek(), snapshot.peek(user_id)
         ready = self._ready.get((user_id, asked.feature_code))
-        if ready is not None and ready.known is known and at < ready.until:
-            return b"%b%b%b" % (ready.before, self._stamped(at), ready.after)
+        if at is not None and ready is not None and ready.known is known and at < ready.until:
+            return b"%b%b%b" % (ready.before, _stamp(at), ready.after)
         try:
-            return self._made(known or snapshot.current(user_id), asked, clock.moment(at))
+            return self._made(known or snapshot.current(user_id), asked, clock.near())
         except Error:
             return None
         finally:
@@ -61,22 +58,17 @@ class Answers:
         before, after = rendered({**shown(decision), "as_of": MARK}).split(MARK.encode())
         while len(self._ready) >= REMEMBERED:
             self._ready.pop(next(iter(self._ready)), None)
-        self._ready[known.user_id, asked.feature_code] = Ready(
-            known, _until(known, asked.feature_code, at), before, after
-        )
-        return before + self._stamped(clock.micros(at)) + after
-
-    def _stamped(self, at: int) -> bytes:
-        second, micros = divmod(at, SECOND)
-        known, text = self._stamp
-        if known != second:
-            text = clock.moment(second * SECOND).strftime("%Y-%m-%dT%H:%M:%S")
-            self._stamp = second, text
-        return f"{text}.{micros:06d}Z".encode() if micros else f"{text}Z".encode()
+        ready = Ready(known, _until(known, asked.feature_code, at), before, after)
+        self._ready[known.user_id, asked.feature_code] = ready
+        return before + _stamp(at) + after
 
 
-def _until(known: Facts, code: str, at: datetime) -> float:
-    """Return when the answer may be another though nothing was written: the next date of anything it came from."""
-    rows = (*known.grants.get(code, ()), *known.rules.get(code, ()), facts.features(known.catalog).get(code))
-    dates = (getattr(row, name, None) for row in rows for name in DATES)
-    return min((clock.micros(date) for date in dates if date is not None and date > at), default=math.inf)
+def _stamp(at: datetime) -> bytes:
+    return at.isoformat().replace("+00:00", "Z").encode()
+
+
+def _until(known: Facts, code: str, at: datetime) -> datetime:
+    """Return when the answer may be another though nothing was written."""
+    feature = facts.features(known.catalog).get(code)
+    archived = feature.archived_at if feature and feature.archived_at and feature.archived_at > at else FAR
+    return min(archived, lifetimes.next_boundary(known, at) or FAR)

@@ -1,23 +1,149 @@
-"""What is known of a user, kept near: in this process, in Valkey behind it, in Postgres behind both. Never counters."""
+"""What is known of a user, kept near: in this process, in Valkey behind it, in Postgres behind both. Never counters.
+
+Every version that a commit made is announced (`announcing`), kept in Valkey and told to every process; an older one
+never takes the place of a newer one. What was missed lasts as long as it may be kept: 30 seconds at most.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
-from entitlements import facts
+from django.conf import settings
+from django.db import connection
+
+from entitlements import facts, gauges, lifetimes, packing, shelf
 from entitlements.facts import Facts
+from entitlements.flights import Flight, Flights
+from entitlements.listening import Line
+from entitlements.near import Memory
+from entitlements.shelf import Change, Found
+from events import clock
+
+# Whoever took longer to read may have slept through a change and its end.
+SLOWEST_SECONDS = 2.0
 
 
 def current(user_id: str) -> Facts:
-    """Return what is known of the user now, from wherever it is nearest."""
-    return facts.read(user_id)
+    """Return what is known of the user now, from wherever it is nearest.
+
+    Inside a transaction that is Postgres: it sees what it wrote itself, and what it read is nobody else's yet.
+    """
+    if connection.in_atomic_block:
+        return facts.read(user_id)
+    return peek(user_id) or _fetched(user_id)
 
 
 def current_many(user_ids: Iterable[str]) -> dict[str, Facts]:
-    """Return what is known of each user now, with one round trip for all that is not near."""
-    return {user_id: current(user_id) for user_id in user_ids}
+    """Return what is known of each user now, with one round trip to Valkey and one to Postgres for what is not near."""
+    wanted = list(dict.fromkeys(user_ids))
+    if connection.in_atomic_block:
+        return facts.read_many(wanted)
+    near = {user_id: known for user_id in wanted if (known := peek(user_id))}
+    far = [user_id for user_id in wanted if user_id not in near]
+    return {**near, **_fetch(far, {user_id: flights.join(user_id) for user_id in far})} if far else near
 
 
 def peek(user_id: str) -> Facts | None:
     """Return what this process knows of the user and may still trust; None otherwise. Asks nobody."""
-    return None
+    now = time.monotonic()
+    if now >= line.trusted_until:
+        return None
+    known = memory.get(user_id, now)
+    if known is None or not facts.knows(known.catalog):
+        return None
+    gauges.HITS_MEMORY.inc()
+    return known
+
+
+def heard(change: Change) -> None:
+    """Take in what somebody tells of a user; the user "" stands for the catalog of features."""
+    version = packing.version_of(change.packet)
+    if not change.user_id:
+        memory.learn_catalog(version)
+        return
+    flights.announce(change.user_id, version)
+    packet = None if packing.is_bare(change.packet) or change.seconds <= 0 else change.packet
+    memory.replace(change.user_id, version, packet, time.monotonic() + change.seconds)
+
+
+def forget() -> None:
+    """Forget all that this process knows, and what it fetches now."""
+    flights.spoil()
+    memory.clear()
+
+
+def change_of(known: Facts) -> Change:
+    """Return what is known as it is kept and told."""
+    packet, shapes = packing.pack(known)
+    return Change(known.user_id, packet, lifetimes.seconds(known, clock.near()), shapes)
+
+
+def _fetched(user_id: str) -> Facts:
+    flight, is_mine = flights.join(user_id)
+    if is_mine:
+        return _fetch([user_id], {user_id: (flight, True)})[user_id]
+    return flight.wait() or facts.read(user_id)
+
+
+def _fetch(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[str, Facts]:
+    """Fetch for oneself and for those who wait; only the fetch that others wait for is remembered."""
+    line.open()
+    found: dict[str, Facts] = {}
+    try:
+        found |= _from_valkey(user_ids, joined)
+        found |= _from_postgres([user_id for user_id in user_ids if user_id not in found], joined)
+        return found
+    finally:
+        flights.land({user_id: flight for user_id, (flight, is_mine) in joined.items() if is_mine}, found)
+
+
+def _from_valkey(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[str, Facts]:
+    usable = {}
+    for user_id, found in shelf.here().look(user_ids).items():
+        known = _unpacked(user_id, found)
+        if known is not None and joined[user_id][0].allows(known.version):
+            _remember(known, found.packet, time.monotonic() + found.seconds, *joined[user_id])
+            usable[user_id] = known
+    gauges.HITS_VALKEY.inc(len(usable))
+    return usable
+
+
+def _unpacked(user_id: str, found: Found) -> Facts | None:
+    try:
+        known = packing.unpack(user_id, found.packet, catalog=memory.catalog)
+    except packing.ShapeMissing:
+        return None
+    _learn_catalog(known.catalog)
+    return known
+
+
+def _from_postgres(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[str, Facts]:
+    if not user_ids:
+        return {}
+    gauges.MISSES.inc(len(user_ids))
+    began = time.monotonic()
+    read = facts.read_many(user_ids) if len(user_ids) > 1 else {user_ids[0]: facts.read(user_ids[0])}
+    _learn_catalog(max(known.catalog for known in read.values()))
+    changes = [change_of(known) for known in read.values()]
+    if time.monotonic() - began > SLOWEST_SECONDS:
+        return read
+    for change, is_newest in zip(changes, shelf.here().keep_all(changes), strict=True):
+        if is_newest:
+            _remember(read[change.user_id], change.packet, began + change.seconds, *joined[change.user_id])
+    return read
+
+
+def _remember(known: Facts, packet: bytes, end: float, flight: Flight, is_mine: bool) -> None:
+    if is_mine and line.is_up() and end > time.monotonic():
+        flights.settle(flight, known.version, lambda: memory.put(known.user_id, packet, end))
+
+
+def _learn_catalog(catalog: int) -> None:
+    memory.learn_catalog(catalog)
+    facts.features(memory.catalog)
+
+
+flights = Flights()
+memory = Memory(lambda: int(settings.SNAPSHOT_MEMORY_BYTES))
+line = Line(heard, forget)

@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# For so long after the database was asked its clock is reckoned without asking again, and only from a quick answer.
-RECKONED_SECONDS, QUICK_SECONDS = 5.0, 0.005
-
-# When the database's clock was seen: this process's own (monotonic), and what the other said, in microseconds.
-_seen: tuple[float, int] = (float("-inf"), 0)
+# For so long the process's own clock goes on from what the database's said: they drift apart by microseconds.
+TRUSTED_SECONDS = 1.0
+_heard: tuple[datetime, float] | None = None
 
 
 def now() -> datetime:
     """Return the database's wall clock now, in UTC (not the start of the transaction)."""
-    global _seen
     asked = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        (said,) = cursor.fetchone()
-    answered = time.monotonic()
-    if answered - asked < QUICK_SECONDS:
-        _seen = answered, micros(said)
-    return said  # type: ignore[no-any-return]
+        (moment,) = cursor.fetchone()
+    learn(moment, asked)
+    return moment  # type: ignore[no-any-return]
 
 
-def reckoned() -> int | None:
-    """Return the same in microseconds since 1970 without asking; None when it was not asked a moment ago.
+def learn(moment: datetime, asked: float) -> None:
+    """Remember what the database's clock said to a question of then (`time.monotonic()`).
 
-    It is late by as long as the answer was under way, QUICK_SECONDS at most.
+    From then, and not from the answer: what is worked out may be ahead by the way there, and is never behind a moment
+    that was written down before.
     """
-    at, moment = _seen
-    passed = time.monotonic() - at
-    return moment + int(passed * 1_000_000) if passed < RECKONED_SECONDS else None
+    global _heard
+    _heard = moment, asked
 
 
-def micros(moment: datetime) -> int:
-    """Return a moment as microseconds since 1970."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
+def near() -> datetime:
+    """Return the database's wall clock, worked out from what it said within the last second, or asked for anew."""
+    return peek() or now()
 
 
-def moment(microseconds: int) -> datetime:
-    """Return the moment that these microseconds since 1970 name."""
-    return EPOCH + timedelta(microseconds=microseconds)
+def peek() -> datetime | None:
+    """Return the same without ever asking; None when it said nothing for a second."""
+    if _heard is None:
+        return None
+    moment, asked = _heard
+    gone = time.monotonic() - asked
+    return moment + timedelta(seconds=gone) if gone < TRUSTED_SECONDS else None

@@ -20,14 +20,17 @@ from django.db import transaction
 from config import check_lane
 from config.api import limiting
 from entitlements import grants
+from entitlements.grants import Source
+from entitlements.models import SourceType
 from events import clock
 from keys import service_keys
 from keys.ring import ring
 from tests.api import token
 from tests.config import test_logs
-from tests.entitlements.conftest import PURCHASE, SUBSCRIPTION, a_version
+from tests.entitlements.conftest import a_version
 
 lines = test_logs.lines
+GIVEN = Source(SourceType.PROMOTION, "a promotion")
 PATH = check_lane.PATH
 Answer = tuple[str, list[tuple[str, str]], bytes]
 USERS = ("ann", "o'brien <x>", "jürgen/1", "家", "\u2028", "a+b c%41")
@@ -98,8 +101,8 @@ def granted(books: None) -> None:
     with transaction.atomic():
         for user_id in USERS:
             end = start + timedelta(days=30)
-            grants.grant(user_id, version, source=SUBSCRIPTION, starts_at=start, ends_at=end, at=start)
-        grants.grant("old", version, source=PURCHASE, starts_at=start, ends_at=now - timedelta(hours=1), at=start)
+            grants.grant(user_id, version, source=GIVEN, starts_at=start, ends_at=end, at=start)
+        grants.grant("old", version, source=GIVEN, starts_at=start, ends_at=now - timedelta(hours=1), at=start)
 
 
 @pytest.fixture(params=[False, True], ids=["unlimited", "limited"])

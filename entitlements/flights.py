@@ -1,0 +1,78 @@
+"""One fetch a user at a time, and whether what it brings may be remembered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from entitlements.facts import Facts
+
+# Whoever waits longer for another's fetch makes one of his own.
+PATIENCE_SECONDS = 2.0
+
+
+class Flight:
+    """A fetch that is under way. `floor` is the newest version that was announced since it began."""
+
+    def __init__(self) -> None:
+        self.floor = 0
+        self.spoiled = False
+        self._result: Facts | None = None
+        self._landed = threading.Event()
+
+    def land(self, known: Facts | None) -> None:
+        """Give those who wait what was fetched."""
+        self._result = known
+        self._landed.set()
+
+    def wait(self) -> Facts | None:
+        """Return what another fetched; None when it failed, takes too long, or is older than what was announced."""
+        if not self._landed.wait(PATIENCE_SECONDS) or self._result is None:
+            return None
+        return self._result if self.allows(self._result.version) else None
+
+    def allows(self, version: int) -> bool:
+        """Say whether what was fetched is as new as what was announced meanwhile."""
+        return version >= self.floor
+
+
+class Flights:
+    """The fetches of this process that are under way, by user."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, Flight] = {}
+        self._lock = threading.Lock()
+
+    def join(self, user_id: str) -> tuple[Flight, bool]:
+        """Return the fetch of this user, and whether it is the caller's to make."""
+        with self._lock:
+            if (flight := self._under_way.get(user_id)) is not None:
+                return flight, False
+            flight = self._under_way[user_id] = Flight()
+            return flight, True
+
+    def land(self, flights: Mapping[str, Flight], found: Mapping[str, Facts]) -> None:
+        """End these fetches, however they went, and give those who wait what was found."""
+        with self._lock:
+            for user_id in flights:
+                del self._under_way[user_id]
+        for user_id, flight in flights.items():
+            flight.land(found.get(user_id))
+
+    def settle(self, flight: Flight, version: int, remember: Callable[[], None]) -> None:
+        """Remember what was fetched, unless something newer was announced meanwhile, or may have been."""
+        with self._lock:
+            if flight.allows(version) and not flight.spoiled:
+                remember()
+
+    def announce(self, user_id: str, version: int) -> None:
+        """Let nothing older than this version be remembered by whoever fetches now."""
+        with self._lock:
+            if (flight := self._under_way.get(user_id)) is not None:
+                flight.floor = max(flight.floor, version)
+
+    def spoil(self) -> None:
+        """Let nothing be remembered of what is fetched now: announcements may have been missed."""
+        with self._lock:
+            for flight in self._under_way.values():
+                flight.spoiled = True

@@ -1,0 +1,181 @@
+"""What processes share of users in Valkey: a packet each, the shapes that packets name, and who tells of a change.
+
+An older version never takes the place of a newer one: the comparison and the write are one step in Valkey. A Valkey
+that is away, slow or empty costs time: every function then answers as if nothing were there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from entitlements import gauges, packing
+from entitlements.bits import Reader, Writer
+
+TIMEOUT_SECONDS, AWAY_SECONDS = 0.05, 2.0
+# A version stays longer than what it says counts: a fetch that was slower than its end must still meet it.
+LINGER_SECONDS = 5.0
+SHAPE_SECONDS, SHAPE_AGAIN_SECONDS = 600, 30.0
+
+# A packet begins with its version, seven bits a byte.
+KEEP = """
+local function version(packet)
+    local number, times = 0, 1
+    for place = 1, 10 do
+        local byte = packet:byte(place)
+        number = number + (byte % 128) * times
+        if byte < 128 then return number end
+        times = times * 128
+    end
+    return number
+end
+local old = redis.call('GET', KEYS[1])
+if old and version(old) > version(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
+return 1
+"""
+Answer = TypeVar("Answer")
+
+
+class Found(NamedTuple):
+    """A packet, and for how many seconds more it counts."""
+
+    packet: bytes
+    seconds: float
+
+
+class Change(NamedTuple):
+    """A user's new packet, a bare one when only its version is known; it counts for `seconds`."""
+
+    user_id: str
+    packet: bytes
+    seconds: float
+    shapes: Mapping[bytes, bytes] = {}
+
+
+class Shelf:
+    """The connections to one Valkey, and how it has behaved lately."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._valkey = connected(url, TIMEOUT_SECONDS)
+        self._name = name
+        self._away_until = 0.0
+        self._put_at: dict[bytes, float] = {}
+
+    def look(self, user_ids: Sequence[str]) -> dict[str, Found]:
+        """Return what is kept of these users and can be read here."""
+        nothing: dict[str, Found] = {}
+        found = self._asking(lambda: self._look(user_ids), nothing)
+        return {user_id: each for user_id, each in found.items() if not packing.is_bare(each.packet)}
+
+    def keep(self, change: Change, *, tell: bool = False) -> bool:
+        """Keep a packet unless a newer one is there, which is what it returns; tell everybody of it with `tell`."""
+        return self.keep_all([change], tell=tell)[0]
+
+    def keep_all(self, changes: Sequence[Change], *, tell: bool = False) -> list[bool]:
+        """Do so with many in one round trip; True where Valkey is away, because nothing newer was seen."""
+        kept = self._asking(lambda: self._keep_all(changes, tell), [True] * len(changes))
+        for was_kept in kept:
+            if not was_kept:
+                gauges.STALE_AVOIDED.inc()
+        return kept
+
+    def _look(self, user_ids: Sequence[str]) -> dict[str, Found]:
+        line = self._valkey.pipeline(transaction=False)
+        for user_id in user_ids:
+            line.pttl(self._key(user_id))
+            line.get(self._key(user_id))
+        said = line.execute()
+        found = {
+            user_id: Found(packet, milliseconds / 1000 - LINGER_SECONDS)
+            for user_id, milliseconds, packet in zip(user_ids, said[::2], said[1::2], strict=True)
+            if packet is not None and milliseconds / 1000 > LINGER_SECONDS
+        }
+        self._learn_shapes(found.values())
+        return found
+
+    def _learn_shapes(self, found: Any) -> None:
+        unknown = list({ref for each in found for ref in packing.refs(each.packet) if not packing.shapes.knows(ref)})
+        if unknown:
+            for text in self._valkey.mget([self._key_of_shape(ref) for ref in unknown]):
+                if isinstance(text, bytes):
+                    packing.shapes.learn(text)
+
+    def _keep_all(self, changes: Sequence[Change], tell: bool) -> list[bool]:
+        line = self._valkey.pipeline(transaction=False)
+        now = time.monotonic()
+        shapes = {ref: text for change in changes for ref, text in change.shapes.items()}
+        due = [ref for ref in shapes if now - self._put_at.get(ref, -SHAPE_AGAIN_SECONDS) >= SHAPE_AGAIN_SECONDS]
+        for ref in due:
+            line.set(self._key_of_shape(ref), shapes[ref], ex=SHAPE_SECONDS)
+        for change in changes:
+            milliseconds = int((max(change.seconds, 0) + LINGER_SECONDS) * 1000)
+            told = (self.channel, message(change)) if tell else ("", "")
+            line.eval(KEEP, 1, self._key(change.user_id), change.packet, milliseconds, *told)
+        said = line.execute()[len(due) :]
+        self._put_at |= dict.fromkeys(due, now)
+        return [bool(kept) for kept in said]
+
+    def _asking(self, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+        if time.monotonic() < self._away_until:
+            gauges.FALLBACKS.inc()
+            return otherwise
+        try:
+            return ask()
+        except redis.RedisError:
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            gauges.FALLBACKS.inc()
+            return otherwise
+
+    @property
+    def channel(self) -> str:
+        """Where changes are told: channels do not know databases."""
+        return f"{self._name}:{self._valkey.connection_pool.connection_kwargs.get('db', 0)}:changes"
+
+    def _key(self, user_id: str) -> bytes:
+        return f"{self._name}:facts:".encode() + user_id.encode("utf-8", "surrogatepass")
+
+    def _key_of_shape(self, ref: bytes) -> bytes:
+        return f"{self._name}:shape:".encode() + ref
+
+
+def message(change: Change) -> bytes:
+    """Write a change as it is told."""
+    to = Writer()
+    to.number(int(max(change.seconds, 0) * 1000))
+    to.text(change.user_id)
+    to.raw(change.packet)
+    return to.packet()
+
+
+def read_message(text: bytes) -> Change:
+    """Read a change that was told."""
+    of = Reader(text)
+    seconds = of.number() / 1000
+    user_id = of.text()
+    return Change(user_id, of.rest(), seconds)
+
+
+def connected(url: str, timeout: float) -> redis.Redis:
+    """Return a client that gives up after `timeout` seconds and tries nothing twice."""
+    return redis.Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def here() -> Shelf:
+    """Return the shelf of the Valkey that is set."""
+    return _shelf(settings.REDIS_URL, settings.APP_NAME)
+
+
+@cache
+def _shelf(url: str, name: str) -> Shelf:
+    return Shelf(url, name)
