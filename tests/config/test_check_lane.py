@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from django.conf import LazySettings
 from django.core.wsgi import get_wsgi_application
 from django.db import transaction
+from django.http import QueryDict
 
 from config import check_lane
 from config.api import limiting
@@ -32,6 +33,7 @@ from tests.entitlements.conftest import a_version
 lines = test_logs.lines
 GIVEN = Source(SourceType.PROMOTION, "a promotion")
 PATH = check_lane.PATH
+PDF = b'{"user_id":"ann","feature_code":"pdf"}'
 Answer = tuple[str, list[tuple[str, str]], bytes]
 USERS = ("ann", "o'brien <x>", "jürgen/1", "家", "\u2028", "a+b c%41")
 
@@ -46,6 +48,12 @@ class Server:
     def _counted(self, environ: Any, start_response: Any) -> Any:
         self.asked += 1
         return self.django(environ, start_response)
+
+    def forget(self, settings: LazySettings) -> None:
+        """Begin a count of requests that nobody has begun."""
+        forget(settings)
+        # Each has his lease of the old count in mind.
+        self.both["lane"]._callers.clear()
 
     def ask(self, way: str, query: str = "", *, bearer: str | None = None, body: bytes = b"", **environ: Any) -> Answer:
         given: dict[str, Any] = {
@@ -79,7 +87,7 @@ class Server:
 def alike(answer: Answer) -> Any:
     """Take out what is never the same: the id of the request, and the moment."""
     status, headers, text = answer
-    text = re.sub(rb'"(as_of|fresh_until)":"[^"]*"|"request_id":"\w*"', b"", text)
+    text = re.sub(rb'"(as_of|fresh_until|request_id)": ?"[^"]*"', b"", text)
     return (
         status,
         [(name, "" if name in ("X-Request-Id", "Content-Length") else value) for name, value in headers],
@@ -105,9 +113,9 @@ def granted(books: None) -> None:
         grants.grant("old", version, source=GIVEN, starts_at=start, ends_at=now - timedelta(hours=1), at=start)
 
 
-@pytest.fixture(params=[False, True], ids=["unlimited", "limited"])
-def server(request: pytest.FixtureRequest, granted: None, settings: LazySettings) -> Iterator[Server]:
-    settings.RATE_LIMITED = request.param
+@pytest.fixture
+def server(granted: None, settings: LazySettings) -> Iterator[Server]:
+    settings.RATE_LIMITED = True
     forget(settings)
     yield Server()
     forget(settings)
@@ -130,12 +138,31 @@ def learn(server: Server, *, role: str = "service", body: bytes = b"", **environ
     return given
 
 
-def both(server: Server, settings: LazySettings, asking: Callable[[str], Answer]) -> list[Any]:
-    found = []
-    for way in ("view", "lane"):
-        forget(settings)
-        found.append([alike(asking(way)) for _ in range(2)])
-    return found
+class Ways:
+    """Asks by the view and by the lane, each from a new count, twice each."""
+
+    def __init__(self, server: Server, settings: LazySettings):
+        self.server, self.settings = server, settings
+        self.other: dict[str, Any] = {}
+        self.status: dict[str, str] = {}
+        self.by_django: list[str] = []
+
+    def ask(self, name: str, query: str = "", **said: Any) -> None:
+        """Ask; keep what differs, the status, and whether the lane asked Django."""
+        found = []
+        for way in ("view", "lane"):
+            self.server.forget(self.settings)
+            self.server.asked = 0
+            found.append([alike(self.server.ask(way, query, **said)) for _ in range(2)])
+        self.status[name] = found[0][0][0][:3]
+        self.by_django += [name] if self.server.asked else []
+        if found[0] != found[1]:
+            self.other[name] = found
+
+
+@pytest.fixture
+def ways(server: Server, settings: LazySettings) -> Ways:
+    return Ways(server, settings)
 
 
 QUESTIONS = {
@@ -156,35 +183,23 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_a_plain_question_has_one_answer_on_both_ways(server: Server, settings: LazySettings, name: str) -> None:
-    """And Django was not asked for it."""
-    given = learn(server)
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_plain_question_has_one_answer_on_both_ways(ways: Ways, settings: LazySettings, limited: bool) -> None:
+    """And Django was not asked for it; neither by GET, nor for the same question in a body."""
+    settings.RATE_LIMITED = limited
+    given = learn(ways.server)
+    learn(ways.server, body=PDF)
 
-    view, lane = both(server, settings, lambda way: server.ask(way, QUESTIONS[name], bearer=given))
+    for name, query in QUESTIONS.items():
+        ways.ask(name, query, bearer=given)
+        said: dict[str, Any] = QueryDict(query).dict()
+        if "requested" in said:
+            said["requested"] = int(said["requested"])
+        ways.ask(f"{name} in a body", bearer=given, body=json.dumps(said, ensure_ascii=False).encode())
 
-    assert lane == view
-    assert lane[0][0] == "200 OK"
-    assert server.asked == 0
-
-
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_the_same_question_in_a_body_has_one_answer_on_both_ways(
-    server: Server, settings: LazySettings, name: str
-) -> None:
-    from django.http import QueryDict
-
-    said: dict[str, Any] = QueryDict(QUESTIONS[name]).dict()
-    if "requested" in said:
-        said["requested"] = int(said["requested"])
-    body = json.dumps(said, ensure_ascii=False).encode()
-    given = learn(server, body=b'{"user_id": "ann", "feature_code": "pdf"}')
-
-    view, lane = both(server, settings, lambda way: server.ask(way, body=body, bearer=given))
-
-    assert lane == view
-    assert lane[0][0] == "200 OK"
-    assert server.asked == 0
+    assert ways.other == {}
+    assert set(ways.status.values()) == {"200"}
+    assert ways.by_django == []
 
 
 UNUSUAL: dict[str, tuple[str, dict[str, Any]]] = {
@@ -251,14 +266,13 @@ UNUSUAL: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", UNUSUAL)
-def test_the_unusual_has_one_answer_on_both_ways(server: Server, settings: LazySettings, name: str) -> None:
-    query, environ = UNUSUAL[name]
-    given = learn(server)
+def test_the_unusual_has_one_answer_on_both_ways(ways: Ways) -> None:
+    given = learn(ways.server)
 
-    view, lane = both(server, settings, lambda way: server.ask(way, query, bearer=given, **environ))
+    for name, (query, environ) in UNUSUAL.items():
+        ways.ask(name, query, bearer=given, **environ)
 
-    assert lane == view
+    assert ways.other == {}
 
 
 BODIES: dict[str, tuple[bytes, dict[str, Any]]] = {
@@ -277,60 +291,63 @@ BODIES: dict[str, tuple[bytes, dict[str, Any]]] = {
     "not UTF-8": (b'{"user_id":"\xff","feature_code":"pdf"}', {}),
     "NUL": (b'{"user_id":"\\u0000","feature_code":"pdf"}', {}),
     "half a pair": (b'{"user_id":"\\ud800","feature_code":"pdf"}', {}),
-    "a long body": (b'{"user_id":"ann","feature_code":"pdf"}' + b" " * 5000, {}),
-    "a huge body": (b'{"user_id":"ann","feature_code":"pdf"}' + b" " * 300_000, {}),
-    "a query too": (b'{"user_id":"ann","feature_code":"pdf"}', {"QUERY_STRING": "a=1"}),
-    "another type": (b'{"user_id":"ann","feature_code":"pdf"}', {"CONTENT_TYPE": "text/plain"}),
-    "a charset": (b'{"user_id":"ann","feature_code":"pdf"}', {"CONTENT_TYPE": "application/json; charset=utf-8"}),
-    "another charset": (b'{"user_id":"ann","feature_code":"pdf"}', {"CONTENT_TYPE": "application/json; charset=x"}),
-    "no type": (b'{"user_id":"ann","feature_code":"pdf"}', {"CONTENT_TYPE": None}),
-    "a shorter length": (b'{"user_id":"ann","feature_code":"pdf"}', {"CONTENT_LENGTH": "10"}),
-    "no length": (b'{"user_id":"ann","feature_code":"pdf"}', {"CONTENT_LENGTH": None}),
-    "no number for a length": (b'{"user_id":"ann","feature_code":"pdf"}', {"CONTENT_LENGTH": "x"}),
-    "an idempotency key": (b'{"user_id":"ann","feature_code":"pdf"}', {"HTTP_IDEMPOTENCY_KEY": "k"}),
+    "a long body": (PDF + b" " * 5000, {}),
+    "a huge body": (PDF + b" " * 300_000, {}),
+    "a query too": (PDF, {"QUERY_STRING": "a=1"}),
+    "another type": (PDF, {"CONTENT_TYPE": "text/plain"}),
+    "a charset": (PDF, {"CONTENT_TYPE": "application/json; charset=utf-8"}),
+    "another charset": (PDF, {"CONTENT_TYPE": "application/json; charset=x"}),
+    "no type": (PDF, {"CONTENT_TYPE": None}),
+    "a shorter length": (PDF, {"CONTENT_LENGTH": "10"}),
+    "no length": (PDF, {"CONTENT_LENGTH": None}),
+    "no number for a length": (PDF, {"CONTENT_LENGTH": "x"}),
+    "an idempotency key": (PDF, {"HTTP_IDEMPOTENCY_KEY": "k"}),
 }
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_an_unusual_body_has_one_answer_on_both_ways(server: Server, settings: LazySettings, name: str) -> None:
-    body, environ = BODIES[name]
-    given = learn(server, body=b'{"user_id": "ann", "feature_code": "pdf"}')
+def test_an_unusual_body_has_one_answer_on_both_ways(ways: Ways) -> None:
+    given = learn(ways.server, body=PDF)
 
-    view, lane = both(server, settings, lambda way: server.ask(way, body=body, bearer=given, **environ))
+    for name, (body, environ) in BODIES.items():
+        ways.ask(name, body=body, bearer=given, **environ)
 
-    assert lane == view
+    assert ways.other == {}
 
 
 ROLES = [("user", "ann"), ("user", "ben"), ("service", "shop"), ("support", "sue"), ("admin", "eve"), ("nobody", "x")]
 
 
-@pytest.mark.parametrize(("role", "user_id"), ROLES)
-@pytest.mark.parametrize("query", [plain(), "feature_code=pdf", plain("ben")])
-def test_every_caller_has_one_answer_on_both_ways(
-    server: Server, settings: LazySettings, role: str, user_id: str, query: str
-) -> None:
+def test_every_caller_has_one_answer_on_both_ways(ways: Ways) -> None:
     """His own and foreign users, which are a 404, and one whom nobody named."""
-    learn(server, role="user")
-    learn(server)
-    given = token(user_id, role)
+    learn(ways.server, role="user")
+    learn(ways.server)
 
-    view, lane = both(server, settings, lambda way: server.ask(way, query, bearer=given))
+    for role, user_id in ROLES:
+        for query in (plain(), "feature_code=pdf", plain("ben")):
+            ways.ask(f"{role} {user_id} {query}", query, bearer=token(user_id, role))
 
-    assert lane == view
-
-
-@pytest.mark.parametrize("scope", [None, "", "check", "admin", "usage:write", "events:read check", 1, ["check"]])
-def test_the_scope_of_a_service_counts_on_both_ways(server: Server, settings: LazySettings, scope: object) -> None:
-    learn(server)
-    given = token("shop", "service", scope=scope)
-
-    view, lane = both(server, settings, lambda way: server.ask(way, plain(), bearer=given))
-
-    assert lane == view
-    assert (lane[0][0] == "200 OK") == (scope in (None, "check", "admin", "events:read check"))
+    assert ways.other == {}
+    assert ways.status["user ann user_id=ben&feature_code=pdf"] == "404"
+    assert set(ways.by_django) == {name for name, status in ways.status.items() if status != "200"}
 
 
-BAD = {
+def test_the_scope_of_a_service_counts_on_both_ways(ways: Ways) -> None:
+    learn(ways.server)
+
+    for scope in (None, "", "check", "admin", "usage:write", "events:read check", 1, ["check"]):
+        ways.ask(str(scope), plain(), bearer=token("shop", "service", scope=scope))
+
+    assert ways.other == {}
+    assert {name for name, status in ways.status.items() if status == "200"} == {
+        "None",
+        "check",
+        "admin",
+        "events:read check",
+    }
+    assert "check" not in ways.by_django
+
+
+BAD: dict[str, dict[str, Any]] = {
     "expired": {"exp": -31},
     "not begun": {"iat": 31},
     "too long a life": {"exp": 3600},
@@ -341,20 +358,29 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_token_has_one_answer_on_both_ways(server: Server, settings: LazySettings, name: str) -> None:
-    learn(server)
+def test_a_bad_token_has_one_answer_on_both_ways(ways: Ways) -> None:
+    learn(ways.server)
     now = int(time.time())
-    claims = {
-        claim: now + value if isinstance(value, int) and claim in ("exp", "iat") else value
-        for claim, value in BAD[name].items()
-    }
-    given = token("shop", "service", **claims)
 
-    view, lane = both(server, settings, lambda way: server.ask(way, plain(), bearer=given))
+    for name, claims in BAD.items():
+        made = {claim: now + value if claim in ("exp", "iat") and value else value for claim, value in claims.items()}
+        ways.ask(name, plain(), bearer=token("shop", "service", **made))
 
-    assert lane == view
-    assert lane[0][0] == "401 Unauthorized"
+    assert ways.other == {}
+    assert set(ways.status.values()) == {"401"}
+
+
+def test_a_spent_quota_has_one_answer_on_both_ways(ways: Ways, settings: LazySettings) -> None:
+    """The lane takes the same from the same count, and Django says the no."""
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "service_checks": 7}
+    given = learn(ways.server)
+    found = []
+    for way in ("view", "lane"):
+        ways.server.forget(settings)
+        found.append([alike(ways.server.ask(way, plain(), bearer=given)) for _ in range(9)])
+
+    assert found[0] == found[1]
+    assert [status[:3] for status, *_ in found[1]] == ["200"] * 7 + ["429"] * 2
 
 
 def test_a_token_ends_on_time_in_the_lane_too(server: Server) -> None:
@@ -376,15 +402,15 @@ def test_a_token_ends_on_time_in_the_lane_too(server: Server) -> None:
     assert lane._callers[f"Bearer {given}"].until <= time.time() + 3
 
 
-def test_a_service_key_is_taken_and_ends(server: Server, settings: LazySettings) -> None:
+def test_a_service_key_is_taken_and_ends(ways: Ways) -> None:
     """By the same ring as the view's; the lane keeps it for a second."""
+    server = ways.server
     learn(server)
     key, secret = service_keys.create("shop", ["check"], days=1, at=clock.now())
     ring.forget()
 
-    view, lane = both(server, settings, lambda way: server.ask(way, plain(), bearer=secret.text))
-    assert lane == view
-    assert (lane[0][0], server.asked) == ("200 OK", 0)
+    ways.ask("key", plain(), bearer=secret.text)
+    assert (ways.other, ways.status, ways.by_django) == ({}, {"key": "200"}, [])
 
     service_keys.revoke(key.prefix, why="test", at=clock.now())
     ring.forget()
