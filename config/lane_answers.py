@@ -15,9 +15,10 @@ from entitlements.serializers.rendering import rendered, shown
 from entitlements.spans import FAR
 from events import clock
 
-REMEMBERED = 20_000
 # Stands where the moment will stand; nobody can write it who does not know it.
 MARK = token_hex(16)
+# Times are written in UTC, with Z for the offset.
+OFFSET = -len("+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,41 +31,28 @@ class Ready:
     after: bytes
 
 
-class Answers:
-    """Answers that were worked out before, by user and feature."""
-
-    def __init__(self) -> None:
-        self._ready: dict[tuple[str, str], Ready] = {}
-
-    def body(self, user_id: str, asked: Asked) -> bytes | None:
-        """Return the answer now; None when it cannot be had."""
-        at, known = clock.peek(), snapshot.peek(user_id)
-        ready = self._ready.get((user_id, asked.feature_code))
-        if at is not None and ready is not None and ready.known is known and at < ready.until:
-            return b"%b%b%b" % (ready.before, _stamp(at), ready.after)
-        try:
-            return self._made(known or snapshot.current(user_id), asked, clock.near())
-        except Error:
-            return None
-        finally:
-            # Given back to the pool at once: threads come and go.
-            connection.close()
-
-    def _made(self, known: Facts, asked: Asked, at: datetime) -> bytes:
-        counted = bool(access.keys(access.Question(known, asked.feature_code, asked.requested), at))
-        decision = access.check(known.user_id, asked.feature_code, at=at, requested=asked.requested, known=known)
-        if counted:
-            return rendered(shown(decision))
-        before, after = rendered({**shown(decision), "as_of": MARK}).split(MARK.encode())
-        while len(self._ready) >= REMEMBERED:
-            self._ready.pop(next(iter(self._ready)), None)
-        ready = Ready(known, _until(known, asked.feature_code, at), before, after)
-        self._ready[known.user_id, asked.feature_code] = ready
-        return before + _stamp(at) + after
+def body(user_id: str, asked: Asked) -> bytes | None:
+    """Return the answer now; None when it cannot be had."""
+    at, known, ready = clock.peek(), snapshot.glance(user_id), asked.answer
+    if at is not None and known is not None and ready is not None and ready.known is known and at < ready.until:
+        return b"%b%b%b" % (ready.before, at.isoformat()[:OFFSET].encode(), ready.after)
+    try:
+        return _made(known or snapshot.current(user_id), asked, clock.near())
+    except Error:
+        return None
+    finally:
+        # Given back to the pool at once: threads come and go.
+        connection.close()
 
 
-def _stamp(at: datetime) -> bytes:
-    return at.isoformat().replace("+00:00", "Z").encode()
+def _made(known: Facts, asked: Asked, at: datetime) -> bytes:
+    counted = bool(access.keys(access.Question(known, asked.feature_code, asked.requested), at))
+    decision = access.check(known.user_id, asked.feature_code, at=at, requested=asked.requested, known=known)
+    if counted:
+        return rendered(shown(decision))
+    before, after = rendered({**shown(decision), "as_of": f"{MARK}Z"}).split(MARK.encode())
+    asked.answer = Ready(known, _until(known, asked.feature_code, at), before, after)
+    return before + at.isoformat()[:OFFSET].encode() + after
 
 
 def _until(known: Facts, code: str, at: datetime) -> datetime:

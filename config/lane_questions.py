@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from io import BytesIO
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import QueryDict
@@ -18,29 +19,31 @@ from entitlements.serializers.checks import Question, QuestionQuery
 # Letters that stand for themselves in an address: no other reading of them is possible.
 PLAIN = re.compile(r"user_id=([A-Za-z0-9._~-]{1,255})&feature_code=([A-Za-z0-9._~-]{1,100})", re.ASCII)
 TAKEN = {"user_id", "feature_code", "requested"}
-LONGEST_BODY, LONGEST_QUERY, REMEMBERED = 2048, 2048, 8192
+LONGEST_BODY, LONGEST_QUERY, REMEMBERED = 2048, 2048, 20_000
 
 
-class Asked(NamedTuple):
-    """May the user (None: whoever asks) use so many units of the feature now?"""
+@dataclass(slots=True)
+class Asked:
+    """May the user (None: whoever asks) use so many units of the feature now? `answer` is what was last answered."""
 
     user_id: str | None
     feature_code: str
     requested: int
+    answer: Any = None
 
 
 class Questions:
     """Questions that were read before, by the bytes that they came in."""
 
     def __init__(self) -> None:
-        self._read: dict[str | bytes, Asked | None] = {}
+        self._read: dict[object, Asked | None] = {}
 
     def of_query(self, query: str) -> Asked | None:
         """Return what an address asks; None for what the view shall judge."""
-        if plain := PLAIN.fullmatch(query):
-            return Asked(plain[1], plain[2], 1)
         if query in self._read:
             return self._read[query]
+        if plain := PLAIN.fullmatch(query):
+            return self._remember(query, Asked(plain[1], plain[2], 1))
         if not query.isascii() or len(query) > LONGEST_QUERY:
             return None
         return self._remember(query, _read_query(query))
@@ -51,7 +54,12 @@ class Questions:
             return None
         return self._read[body] if body in self._read else self._remember(body, _read_body(body))
 
-    def _remember(self, key: str | bytes, asked: Asked | None) -> Asked | None:
+    def of_oneself(self, asked: Asked, user_id: str) -> Asked | None:
+        """Return the question of whoever named nobody and means himself."""
+        key = user_id, asked.feature_code, asked.requested
+        return self._read.get(key) or self._remember(key, Asked(*key))
+
+    def _remember(self, key: object, asked: Asked | None) -> Asked | None:
         while len(self._read) >= REMEMBERED:
             self._read.pop(next(iter(self._read)), None)
         self._read[key] = asked

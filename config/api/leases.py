@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LIFE_SECONDS = 1
 # Of the quota, so that one process cannot starve the others; and of one call to Valkey.
@@ -17,8 +17,7 @@ LARGEST_SHARE, LARGEST = 10, 1000
 REMEMBERED = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """What one request left of a policy: `remaining` of `quota`; the first is forgotten in `reset` seconds."""
 
     policy: str
@@ -38,40 +37,37 @@ class Lease:
     def __init__(self, policy: str, who: str, take: Take):
         self._policy, self._who, self._take = policy, who, take
         self._lock = threading.Lock()
-        self._left, self._taken_at, self._ends_at = 0, 0.0, 0.0
-        self._taken = Spent(policy, 0, False, 0, 0)
-        # Requests in this second and in the one before.
-        self._second, self._now, self._before = 0, 0, 0
+        self._taken, self._left, self._ends_at = Spent(policy, 0, False, 0, 0), 0, 0.0
+        # Given out in this second and in the one before.
+        self._size, self._second, self._now, self._before = 0, 0, 0, 0
 
     def spend(self) -> Spent:
-        """Give out one of what is held, or take more."""
+        """Give out one of what is held, or take more. What it tells is a second old at most."""
         with self._lock:
-            now = time.monotonic()
-            self._note(int(now))
-            if not self._left or now >= self._ends_at:
-                self._more(now)
-            taken = self._taken
-            if not taken.allowed:
-                return taken
+            if not self._left or time.monotonic() >= self._ends_at:
+                self._more(time.monotonic())
+            if not self._left:
+                return self._taken
             self._left -= 1
-            reset = max(1, round(taken.reset - (now - self._taken_at)))
-            return Spent(taken.policy, taken.quota, True, taken.remaining + self._left, reset)
-
-    def _note(self, second: int) -> None:
-        if second != self._second:
-            self._before = self._now if second == self._second + 1 else 0
-            self._second, self._now = second, 0
-        self._now += 1
+            policy, quota, allowed, remaining, reset = self._taken
+            return Spent(policy, quota, allowed, remaining + self._left, reset)
 
     def _more(self, now: float) -> None:
+        self._note(int(now))
         # Half of what the last second asked for: who asks now and then has taken no more than he uses.
         largest = min(LARGEST, max(self._taken.quota // LARGEST_SHARE, 1))
         size = max(1, min(self._before // 2, largest))
         taken = self._take(self._policy, self._who, size)
         if not taken.allowed and size > 1:
             size, taken = 1, self._take(self._policy, self._who, 1)
-        self._taken, self._left = taken, size if taken.allowed else 0
-        self._taken_at, self._ends_at = now, now + LIFE_SECONDS
+        self._taken, self._ends_at = taken, now + LIFE_SECONDS
+        self._left = self._size = size if taken.allowed else 0
+
+    def _note(self, second: int) -> None:
+        if second != self._second:
+            self._before = self._now if second == self._second + 1 else 0
+            self._second, self._now = second, 0
+        self._now += self._size - self._left
 
 
 class Leases:
