@@ -7,11 +7,12 @@ headers of the answer are learned from Django's own.
 
 from __future__ import annotations
 
-import random
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -23,10 +24,10 @@ from config.api.leases import Lease
 from config.api.limiting import lease, policy_of, told
 from config.api.permissions import reach_of
 from config.api.roles import Reach
-from config.lane import DEPENDS_ON, MOST_LEARNED, Headers
-from config.lane_answers import Answers
+from config.lane import MOST_LEARNED, Headers
+from config.lane_answers import body
 from config.lane_questions import LONGEST_BODY, Asked, Questions
-from config.requests import REQUEST_ID
+from config.requests import id_of
 from keys import authentication as service_keys
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ UNUSUAL = frozenset(
 # A service key is read again as often as its ring is asked.
 KEY_SECONDS = 1.0
 MOST_CALLERS = 16_384
+# An id names a request in somebody's logs, and keeps nobody out: the process's name and a number are enough.
+PROCESS = token_hex(10)
+numbers = itertools.count()
 # Told of one answer alone: where each stands in the list of headers is learned once.
 OF_ONE_ANSWER = ("content-length", "x-request-id", "ratelimit")
 
@@ -79,52 +83,65 @@ class CheckLane:
         self._django = django
         self._callers: dict[str, Caller] = {}
         self._layouts: dict[tuple[Any, ...], Layout] = {}
-        self._questions, self._answers = Questions(), Answers()
-        self._count = {way: metrics.REQUESTS.labels(way, PATH[1:], 200).inc for way in OPERATIONS}
-        self._time = {way: metrics.SECONDS.labels(way, PATH[1:]).observe for way in OPERATIONS}
+        self._questions = Questions()
+        self._tallies = {
+            method: metrics.Tally(
+                [metrics.REQUESTS.labels(method, PATH[1:], 200)], [metrics.SECONDS.labels(method, PATH[1:])]
+            )
+            for method in OPERATIONS
+        }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer, or let Django answer."""
-        if environ["PATH_INFO"] != PATH or not UNUSUAL.isdisjoint(environ) or environ.get("SCRIPT_NAME"):
+        if environ["PATH_INFO"] != PATH or not environ.keys().isdisjoint(UNUSUAL) or environ.get("SCRIPT_NAME"):
             return self._django(environ, start_response)
         started, method = time.perf_counter(), environ["REQUEST_METHOD"]
-        asked = self._asked(environ, method) if method in OPERATIONS else None
-        caller = self._caller(environ.get("HTTP_AUTHORIZATION")) if asked else None
+        asked = self._asked(environ, method)
+        caller = self._caller(environ) if asked else None
         if asked is None or caller is None:
             return self._django(environ, start_response)
-        place = method, caller.policy, *map(environ.get, DEPENDS_ON)
+        place = (
+            method,
+            caller.policy,
+            environ["HTTP_HOST"],
+            environ["wsgi.url_scheme"],
+            environ.get("HTTP_X_FORWARDED_PROTO"),
+        )
         layout = self._layouts.get(place)
         if layout is None:
             return self._django(environ, self._learning(start_response, place))
-        body = self._body(caller, asked, method)
-        headers = _headers(layout, caller, environ.get("HTTP_X_REQUEST_ID", ""), body) if body else None
-        if body is None or headers is None:
+        text = self._body(caller, asked, method)
+        headers = _headers(layout, caller, environ.get("HTTP_X_REQUEST_ID"), text) if text else None
+        if text is None or headers is None:
             return self._django(environ, start_response)
         start_response("200 OK", headers)
-        self._count[method]()
-        self._time[method](time.perf_counter() - started)
-        return [body]
+        self._tallies[method].note(started, time.perf_counter())
+        return [text]
 
     def _asked(self, environ: WSGIEnvironment, method: str) -> Asked | None:
         length = environ.get("CONTENT_LENGTH")
+        if "HTTP_HOST" not in environ:
+            return None
         if method == "GET":
             return None if length and length != "0" else self._questions.of_query(environ["QUERY_STRING"])
-        if environ["QUERY_STRING"] or not length or not length.isdecimal() or int(length) > LONGEST_BODY:
+        if method != "POST" or environ["QUERY_STRING"] or not length or not length.isdecimal():
+            return None
+        if int(length) > LONGEST_BODY:
             return None
         body = environ["wsgi.input"].read(int(length))
         # Whoever answers may read it again.
         environ["wsgi.input"] = BytesIO(body)
         return self._questions.of_body(body, environ.get("CONTENT_TYPE", ""))
 
-    def _caller(self, header: str | None) -> Caller | None:
-        known = self._callers.get(header) if header else None
+    def _caller(self, environ: WSGIEnvironment) -> Caller | None:
+        header = environ.get("HTTP_AUTHORIZATION", "")
+        known = self._callers.get(header)
         if known is not None and time.time() < known.until:
             return known
-        if not header or not settings.CHECK_FAST_LANE or not header.startswith("Bearer "):
+        if not header.startswith("Bearer "):
             return None
-        token = header[7:].strip()
         try:
-            until, asking = _believed(token)
+            until, asking = _believed(header.removeprefix("Bearer ").strip())
         except APIException:
             return None
         while len(self._callers) >= MOST_CALLERS:
@@ -133,11 +150,13 @@ class CheckLane:
         return known
 
     def _body(self, caller: Caller, asked: Asked, method: str) -> bytes | None:
-        reach = caller.reaches[method]
-        user_id = asked.user_id or (caller.user_id if reach is Reach.OWN else None)
-        if user_id is None or reach is None or (reach is Reach.OWN and user_id != caller.user_id):
-            return None
-        return self._answers.body(user_id, asked)
+        reach, user_id = caller.reaches[method], asked.user_id
+        if reach is Reach.ANY and user_id is not None:
+            return body(user_id, asked)
+        if reach is Reach.OWN and (user_id is None or user_id == caller.user_id):
+            mine = asked if user_id else self._questions.of_oneself(asked, caller.user_id)
+            return body(caller.user_id, mine) if mine else None
+        return None
 
     def _learning(self, start_response: StartResponse, place: tuple[Any, ...]) -> StartResponse:
         def start(status: str, headers: Headers, *rest: Any) -> Callable[[bytes], object]:
@@ -165,25 +184,20 @@ def _layout(headers: Headers) -> Layout:
     return Layout(list(headers), tuple(names.index(name) if name in names else None for name in OF_ONE_ANSWER))
 
 
-def _headers(layout: Layout, caller: Caller, asked_id: str, body: bytes) -> Headers | None:
+def _headers(layout: Layout, caller: Caller, asked_id: str | None, text: bytes) -> Headers | None:
     """Take one of the quota and tell the rest of it; None when there is none."""
     length, request_id, limit = layout.places
     if length is None or request_id is None or (limit is None) != (caller.lease is None):
         return None
     headers = layout.headers.copy()
     if caller.lease is not None and limit is not None:
-        spent = caller.lease.spend()
-        if not spent.allowed:
+        policy, _, allowed, remaining, reset = caller.lease.spend()
+        if not allowed:
             return None
-        headers[limit] = "RateLimit", told(spent.policy, spent.quota, spent.remaining, spent.reset)[1]
-    headers[length] = "Content-Length", str(len(body))
-    headers[request_id] = "X-Request-Id", _request_id(asked_id)
+        headers[limit] = "RateLimit", told(policy, remaining, reset)
+    headers[length] = "Content-Length", str(len(text))
+    headers[request_id] = "X-Request-Id", id_of(asked_id) if asked_id else f"{PROCESS}{next(numbers):012x}"
     return headers
-
-
-def _request_id(asked: str) -> str:
-    # An id names a request in the logs; nobody is kept out by it.
-    return asked if asked and REQUEST_ID.fullmatch(asked) else f"{random.getrandbits(128):032x}"  # noqa: S311
 
 
 def before(django: WSGIApplication) -> WSGIApplication:

@@ -38,6 +38,7 @@ STATUS: dict[type[Exception], int] = {
     pricing.errors.PlanVersionFrozen: 409,
     pricing.errors.ZonesMissing: 503,
     entitlements.errors.EntitlementsError: 400,
+    entitlements.errors.StreamsFull: 503,
     keys.errors.KeysError: 400,
     billing.errors.BillingError: 400,
     billing.errors.StripeUnknown: 503,

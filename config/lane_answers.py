@@ -33,7 +33,7 @@ class Ready:
 
 def body(user_id: str, asked: Asked) -> bytes | None:
     """Return the answer now; None when it cannot be had."""
-    at, known, ready = clock.peek(), snapshot.glance(user_id), asked.answer
+    at, known, ready = clock.peek(), snapshot.peek(user_id), asked.answer
     if at is not None and known is not None and ready is not None and ready.known is known and at < ready.until:
         return b"%b%b%b" % (ready.before, at.isoformat()[:OFFSET].encode(), ready.after)
     try:

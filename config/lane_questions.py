@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from io import BytesIO
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation

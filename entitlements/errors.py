@@ -35,6 +35,16 @@ class UnknownReason(EntitlementsError):
         super().__init__(f"{reason!r} is no reason to hold access back. Known are: {', '.join(known)}.")
 
 
+class StreamsFull(EntitlementsError):
+    """As many streams are open as this process has room for."""
+
+    code = "streams_full"
+    retry_after = 5
+
+    def __init__(self, most: int):
+        super().__init__(f"{most} streams are open here. Please try again, or ask for the ETag instead.")
+
+
 class NegativeRequest(EntitlementsError):
     code = "negative_request"
     field = "requested"

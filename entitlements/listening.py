@@ -23,10 +23,13 @@ log = structlog.get_logger("farebox.entitlements")
 
 
 class Line:
-    """The line to the Valkey that is set, of a thread of its own; `hear` takes what is told, `forget` a lost line."""
+    """The line to the Valkey that is set, of a thread of its own: what is told goes to `hear`, a lost line to `forget`.
 
-    def __init__(self, hear: Callable[[Change], None], forget: Callable[[], None]) -> None:
-        self._hear, self._forget = hear, forget
+    `beat` is called with every ping that was answered.
+    """
+
+    def __init__(self, hear: Callable[[Change], None], forget: Callable[[], None], beat: Callable[[], None]) -> None:
+        self._hear, self._forget, self._beat = hear, forget, beat
         self.trusted_until = 0.0
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -90,6 +93,7 @@ class Line:
                         first = False
                     self.trusted_until = asked + TRUST_SECONDS
                     asked, due = 0.0, asked + PING_SECONDS
+                    self._beat()
 
     def _lost(self) -> None:
         self.trusted_until = 0.0

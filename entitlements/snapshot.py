@@ -18,6 +18,7 @@ from entitlements.flights import Flight, Flights
 from entitlements.listening import Line
 from entitlements.near import Memory
 from entitlements.shelf import Change, Found
+from entitlements.stream import listeners
 from events import clock
 
 # Whoever took longer to read may have slept through a change and its end.
@@ -46,24 +47,20 @@ def current_many(user_ids: Iterable[str]) -> dict[str, Facts]:
 
 def peek(user_id: str) -> Facts | None:
     """Return what this process knows of the user and may still trust; None otherwise. Asks nobody."""
-    known = glance(user_id)
-    if known is not None:
-        gauges.HITS_MEMORY.inc()
-    return known
-
-
-def glance(user_id: str) -> Facts | None:
-    """Return the same for who counts his hits himself."""
     now = time.monotonic()
     if now >= line.trusted_until:
         return None
     known = memory.get(user_id, now)
-    return known if known is not None and facts.knows(known.catalog) else None
+    if known is None or not facts.knows(known.catalog):
+        return None
+    gauges.HITS_MEMORY.count += 1
+    return known
 
 
 def heard(change: Change) -> None:
     """Take in what somebody tells of a user; the user "" stands for the catalog of features."""
     version = packing.version_of(change.packet)
+    listeners.ring(change.user_id)
     if not change.user_id:
         memory.learn_catalog(version)
         return
@@ -151,4 +148,4 @@ def _learn_catalog(catalog: int) -> None:
 
 flights = Flights()
 memory = Memory(lambda: int(settings.SNAPSHOT_MEMORY_BYTES))
-line = Line(heard, forget)
+line = Line(heard, forget, gauges.HITS_MEMORY.tell)

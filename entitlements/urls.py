@@ -1,9 +1,10 @@
 from django.urls import path
 
 from config.api import paths as paths
-from entitlements.views import checks
+from entitlements.views import checks, stream
 
 urlpatterns = [
     path("entitlements/check", checks.EntitlementCheck.as_view(), name="entitlement-check"),
+    path("entitlements/stream", stream.EntitlementStream.as_view(), name="entitlement-stream"),
     path("users/<user:user_id>/entitlements", checks.UserEntitlements.as_view(), name="user-entitlements"),
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cache
 
+import redis
 from django.apps import apps
+from django.conf import settings
 from django.db import connection, transaction
 
 from billing import invariants
+from entitlements import facts, snapshot
 
 OURS = ("events", "keys", "entitlements", "billing")
 MIRROR = (
@@ -43,6 +47,17 @@ def empty() -> None:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute("; ".join(f'DELETE FROM "{table}"' for table in _tables()))
         cursor.execute("UPDATE pricing_planversion SET sold_at = NULL WHERE sold_at IS NOT NULL")
+    forget_snapshots()
+
+
+def forget_snapshots() -> None:
+    """Forget what was kept near of users: their versions begin anew, and nobody announced it."""
+    snapshot.forget()
+    snapshot.memory.catalog = 0
+    facts._features = (-1, {})
+    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(settings.REDIS_URL) as valkey:
+        if keys := valkey.keys(f"{settings.APP_NAME}:facts:*"):
+            valkey.delete(*keys)
 
 
 @cache

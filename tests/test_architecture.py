@@ -103,6 +103,8 @@ def test_nothing_else_opens_a_connection(file: Path) -> None:
         "config/health.py": {"redis"},
         "config/api/jwks.py": {"urllib.request", "http.client"},
         "config/api/limiting.py": {"redis", "limits"},
+        "entitlements/shelf.py": {"redis"},
+        "entitlements/listening.py": {"redis"},
         "events/mail.py": {"django.core.mail"},
         "config/api/pace.py": {"limits"},
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -135,6 +137,16 @@ def believed(token: str) -> tuple[float, Principal]:
     except jwks.IssuerUnreachable:
         raise IssuerAway from None
     return until, _principal(claims.get("sub"), claims.get("role", Role.USER), claims.get("scope"))
+
+
+def seconds_left(request: Request) -> float:
+    """Return for how many seconds more the request's token is good; of what has no such end, no end."""
+    token = bearer(request) or request.headers.get("better-auth-token", "")
+    try:
+        claims, _issuer = tokens.verify(token)
+    except (tokens.BadToken, jwks.IssuerUnreachable):
+        return math.inf
+    return float(claims["exp"]) - time.time()
 
 
 def _bare(token: str) -> Principal | None:

@@ -103,13 +103,13 @@ def show(response: HttpResponse, request: HttpRequest) -> None:
     """Tell the caller his quota (draft-ietf-httpapi-ratelimit-headers-10)."""
     spent: Spent | None = getattr(request, "spent", None)
     if spent:
-        said = told(spent.policy, spent.quota, spent.remaining, spent.reset)
-        response["RateLimit-Policy"], response["RateLimit"] = said
+        response["RateLimit-Policy"] = f'"{spent.policy}";q={spent.quota};w={WINDOW_SECONDS}'
+        response["RateLimit"] = told(spent.policy, spent.remaining, spent.reset)
 
 
-def told(policy: str, quota: int, remaining: int, reset: int) -> tuple[str, str]:
-    """Say RateLimit-Policy and RateLimit."""
-    return f'"{policy}";q={quota};w={WINDOW_SECONDS}', f'"{policy}";r={remaining};t={reset}'
+def told(policy: str, remaining: int, reset: int) -> str:
+    """Say what is left of a quota, as RateLimit does."""
+    return f'"{policy}";r={remaining};t={reset}'
 
 
 def _spend(limiter: RateLimiter, policy: str, who: str, cost: int) -> Spent:

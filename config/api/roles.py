@@ -94,6 +94,7 @@ ROLES: Mapping[str, Row] = {
     "GET entitlement-check": OWNER_AND_READERS,
     "POST entitlement-check": OWNER_AND_READERS,
     "GET user-entitlements": OWNER_AND_READERS,
+    "GET entitlement-stream": OWNER_AND_READERS,
     "GET events": STAFF_AND_SERVICES,
     "POST stripe-webhook": EVERYBODY,
 }
@@ -114,6 +115,7 @@ SCOPES: Mapping[str, Scope] = {
     "GET entitlement-check": Scope.CHECK,
     "POST entitlement-check": Scope.CHECK,
     "GET user-entitlements": Scope.CHECK,
+    "GET entitlement-stream": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,
 }
 

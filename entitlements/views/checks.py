@@ -14,7 +14,8 @@ from rest_framework.views import APIView
 from config.api.pagination import PageQuery, page
 from config.api.permissions import owner, subject
 from config.api.strict import valid
-from entitlements import access
+from entitlements import access, snapshot
+from entitlements.facts import Facts
 from entitlements.models import Entitlement
 from entitlements.serializers.checks import (
     DecisionSerializer,
@@ -50,7 +51,7 @@ class UserEntitlements(APIView):
         wanted = {"status": asked["status"]} if "status" in asked else {}
         rows = Entitlement.objects.filter(user_id=subject(request, user_id), **wanted).select_related("version")
         rows = rows.annotate(as_of=Value(at, DateTimeField()))
-        features = DecisionSerializer(access.effective(user_id, at=at), many=True).data
+        features = DecisionSerializer(access.effective(user_id, at=at, known=_known(user_id, asked)), many=True).data
         return Response({**page(request, rows, EntitlementSerializer), "features": features})
 
 
@@ -58,11 +59,15 @@ def _decide(request: Request, said: Mapping[str, Any]) -> Response:
     user_id = said.get("user_id") or owner(request)
     if user_id is None:
         raise ValidationError({"user_id": "Name the user: the token is nobody's who could be granted anything."})
-    decision = access.check(
-        subject(request, user_id), said["feature_code"], at=_moment(said), requested=said["requested"]
-    )
+    known = _known(subject(request, user_id), said)
+    decision = access.check(user_id, said["feature_code"], at=_moment(said), requested=said["requested"], known=known)
     return Response(DecisionSerializer(decision).data)
 
 
 def _moment(asked: Mapping[str, Any]) -> datetime:
-    return asked.get("at") or clock.now()
+    return asked.get("at") or clock.near()
+
+
+def _known(user_id: str, asked: Mapping[str, Any]) -> Facts | None:
+    """Return what is kept near for a question of now; None lets another moment be read."""
+    return None if asked.get("at") else snapshot.current(user_id)

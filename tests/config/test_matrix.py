@@ -235,6 +235,7 @@ OPERATIONS: dict[str, Operation] = {
     "GET entitlement-check": of_user("/entitlements/check?feature_code=export&user_id={user_id}"),
     "POST entitlement-check": of_user("/entitlements/check", feature_code="export", user_id="{user_id}"),
     "GET user-entitlements": of_user("/users/{user_id}/entitlements"),
+    "GET entitlement-stream": of_user("/entitlements/stream?user_id={user_id}"),
     "GET events": nothing("/events"),
     "POST stripe-webhook": nothing("/webhooks/stripe", {"id": "evt_1"}),
 }

@@ -1,0 +1,122 @@
+"""Tells those who listen, within a second of the commit, that what a user has is another now (EN-11).
+
+A message of Valkey is only a doorbell: what is told is read from Postgres, which is looked at every so often without
+any bell too. A stream takes a thread of its process while it is open, so there are few, and each ends after a while.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import connection
+
+from entitlements import gauges
+from entitlements.errors import StreamsFull
+
+LOOK_SECONDS, BEAT_SECONDS, LONGEST_SECONDS = 0.75, 15.0, 300.0
+RETRY_MILLISECONDS = 1000
+READ = """
+    SELECT coalesce(max(version) FILTER (WHERE user_id <> ''), 0), coalesce(max(version) FILTER (WHERE user_id = ''), 0)
+    FROM entitlements_epoch WHERE user_id IN (%s, '')
+"""
+
+
+class Listeners:
+    """Who waits in this process, by user."""
+
+    def __init__(self) -> None:
+        self._bells: dict[str, set[threading.Event]] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether another one must go elsewhere."""
+        return self._count >= int(settings.STREAMS_PER_PROCESS)
+
+    def join(self, user_id: str) -> threading.Event | None:
+        """Return a bell that rings with every change of the user; None when there are enough who wait."""
+        with self._lock:
+            if self.is_full:
+                return None
+            bell = threading.Event()
+            self._bells.setdefault(user_id, set()).add(bell)
+            self._count += 1
+        gauges.STREAMS.inc()
+        return bell
+
+    def leave(self, user_id: str, bell: threading.Event) -> None:
+        """Ring it no more."""
+        with self._lock:
+            self._bells[user_id].discard(bell)
+            if not self._bells[user_id]:
+                del self._bells[user_id]
+            self._count -= 1
+        gauges.STREAMS.dec()
+
+    def ring(self, user_id: str) -> None:
+        """Wake those who wait for this user; "" wakes all, for the catalog is everybody's."""
+        with self._lock:
+            bells = [bell for each in self._bells.values() for bell in each] if not user_id else None
+            for bell in self._bells.get(user_id, ()) if bells is None else bells:
+                bell.set()
+
+
+def changes(user_id: str, *, seen: str | None, seconds: float = LONGEST_SECONDS) -> Iterator[bytes]:
+    """Return the events of a user as they happen, for so many seconds at most, from what was `seen` last on.
+
+    `seen` is the id of the last event (`Last-Event-ID`): a change that was missed is told at once. Raises StreamsFull.
+    """
+    if listeners.is_full:
+        raise StreamsFull(settings.STREAMS_PER_PROCESS)
+    return _changes(user_id, seen, time.monotonic() + min(seconds, LONGEST_SECONDS))
+
+
+def _changes(user_id: str, seen: str | None, end: float) -> Iterator[bytes]:
+    # Taken only now: whoever never reads takes no place.
+    bell = listeners.join(user_id)
+    yield b"retry: %d\n\n" % RETRY_MILLISECONDS
+    if bell is None:
+        return
+    try:
+        yield from _told(user_id, seen, end, bell)
+    finally:
+        listeners.leave(user_id, bell)
+
+
+def _told(user_id: str, seen: str | None, end: float, bell: threading.Event) -> Iterator[bytes]:
+    last_said = time.monotonic()
+    while (now := time.monotonic()) < end:
+        bell.clear()
+        version, catalog = _versions(user_id)
+        stands = f"{version}-{catalog}"
+        if stands != seen:
+            # Without any data it is no event: it gives the id alone, for the next Last-Event-ID.
+            told = {"user_id": user_id, "version": version, "catalog": catalog}
+            yield f"id: {stands}\n\n".encode() if seen is None else _event(stands, told)
+            seen, last_said = stands, now
+        elif now - last_said >= BEAT_SECONDS:
+            yield b": still here\n\n"
+            last_said = now
+        bell.wait(min(LOOK_SECONDS, max(end - time.monotonic(), 0)))
+
+
+def _event(stands: str, told: dict[str, object]) -> bytes:
+    return f"id: {stands}\nevent: entitlements.changed\ndata: {json.dumps(told)}\n\n".encode()
+
+
+def _versions(user_id: str) -> tuple[int, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(READ, [user_id])
+        version, catalog = cursor.fetchone()
+    if not connection.in_atomic_block:
+        # A stream waits for minutes: others shall not wait for its connection.
+        connection.close()
+    return version, catalog
+
+
+listeners = Listeners()
