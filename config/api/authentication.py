@@ -143,7 +143,7 @@ def seconds_left(request: Request) -> float:
     """Return for how many seconds more the request's token is good; of what has no such end, no end."""
     token = bearer(request) or request.headers.get("better-auth-token", "")
     try:
-        claims, _issuer = tokens.verify(token)
+        _, claims = tokens.verify(token)
     except (tokens.BadToken, jwks.IssuerUnreachable):
         return math.inf
     return float(claims["exp"]) - time.time()
