@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from entitlements import counters, facts, pools
 from entitlements.decisions import Decision, decide
@@ -17,15 +18,20 @@ from entitlements.spans import barred
 from pricing.models import Feature
 
 Counting = Callable[[Sequence[Key]], Tallies]
+Catalog = Callable[[int], Mapping[str, Feature]]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May the user of whom this is known use so many units of the feature?"""
+    """May the user of whom this is known use so many units of the feature?
+
+    With a `family_id` he asks as its member: what he has without a family counts too.
+    """
 
     known: Facts
     feature_code: str
     requested: int = 1
+    family_id: UUID | None = None
 
 
 def check(user_id: str, feature_code: str, *, at: datetime, requested: int = 1, known: Facts | None = None) -> Decision:
@@ -43,20 +49,30 @@ def check(user_id: str, feature_code: str, *, at: datetime, requested: int = 1, 
 def effective(user_id: str, *, at: datetime, known: Facts | None = None) -> list[Decision]:
     """Decide for each feature that the user was ever granted, by feature code: what he has at `at` in one answer."""
     known = known or facts.read(user_id)
-    owned = sorted(known.grants.keys() | known.rules.keys())
-    return answers([Question(known, code) for code in owned], at=at)
+    return answers(everything(known), at=at)
 
 
-def answers(questions: Sequence[Question], *, at: datetime, counting: Counting = counters.read) -> list[Decision]:
+def everything(known: Facts) -> list[Question]:
+    """Ask of each feature that the user was ever granted, by feature code."""
+    return [Question(known, code) for code in sorted(known.grants.keys() | known.rules.keys())]
+
+
+def answers(
+    questions: Sequence[Question],
+    *,
+    at: datetime,
+    counting: Counting = counters.read,
+    catalog: Catalog = facts.features,
+) -> list[Decision]:
     """Decide each, in their order; the counters of all are read at once, and only when any is metered."""
-    wanted = dict.fromkeys(key for question in questions for key in keys(question, at))
+    wanted = dict.fromkeys(key for question in questions for key in keys(question, at, catalog))
     tallies = counting(list(wanted)) if wanted else NO_TALLIES
-    return [_answer(question, tallies, at) for question in questions]
+    return [answer(question, tallies, at, catalog) for question in questions]
 
 
-def keys(question: Question, at: datetime) -> Sequence[Key]:
+def keys(question: Question, at: datetime, catalog: Catalog = facts.features) -> Sequence[Key]:
     """Return the counters that the answer depends on: none but for a metered feature."""
-    known, feature = question.known, _feature(question)
+    known, feature = question.known, catalog(question.known.catalog).get(question.feature_code)
     if feature is None or feature.kind != Feature.Kind.METERED:
         return []
     open_ = [grant for grant in known.grants.get(feature.code, ()) if barred(grant, at) is None]
@@ -65,19 +81,17 @@ def keys(question: Question, at: datetime) -> Sequence[Key]:
     return pools.keys([*found, *(pools.of_rule(rule, found, known.user_id, feature.code) for rule in said)])
 
 
-def _answer(question: Question, tallies: Tallies, at: datetime) -> Decision:
+def answer(question: Question, tallies: Tallies, at: datetime, catalog: Catalog = facts.features) -> Decision:
+    """Decide one, its counters read."""
     known, code = question.known, question.feature_code
     return decide(
         known.user_id,
         code,
-        _feature(question),
+        catalog(known.catalog).get(code),
         known.grants.get(code, ()),
         at=at,
         requested=question.requested,
         rules=known.rules.get(code, ()),
         tallies=tallies,
+        outside=question.family_id is not None and question.family_id != known.family_id,
     )
-
-
-def _feature(question: Question) -> Feature | None:
-    return facts.features(question.known.catalog).get(question.feature_code)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from entitlements import meters, overlap
+from entitlements import boundaries, meters, overlap
 from entitlements.meters import NO_TALLIES, Reading
 from entitlements.periods import Window
 from entitlements.pools import Tallies
 from entitlements.reasons import ReasonCode
 from entitlements.rules import Rule, in_force
-from entitlements.spans import Grant, barred, in_grace
+from entitlements.spans import FAR, Grant, barred, in_grace
 from pricing.models import Feature
+
+# A no is asked again sooner: somebody may be waiting for it to turn.
+KEPT, NO_KEPT = timedelta(seconds=30), timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Decision:
     `limit`, `used`, `reserved`, `remaining` and `overage` (used above a soft limit) are units of a metered feature,
     `limit` and `remaining` null when unlimited; `warning` is the highest share of the limit, in percent, that was
     passed of those that are told. `expires_at`, `in_grace` and `grace_until` are those of the grant that lasts longest,
-    `source` is what decided, and `family_id` is set when it is a family's.
+    `source` is what decided, and `family_id` is set when it is a family's. `changes_at` is when the next date of all
+    that was looked at comes, and `asked_at` when somebody asked who named a moment.
     """
 
     user_id: str
@@ -57,6 +61,16 @@ class Decision:
     in_grace: bool = False
     grace_until: datetime | None = None
     expires_at: datetime | None = None
+    changes_at: datetime | None = None
+    asked_at: datetime | None = None
+
+    @property
+    def fresh_until(self) -> datetime | None:
+        """Until when a client may keep the answer. None: for ever, it is of a moment that is past."""
+        kept = KEPT if self.allowed else NO_KEPT
+        if self.asked_at is None or self.as_of == self.asked_at:
+            return min(self.as_of + kept, self.changes_at or FAR)
+        return None if self.as_of < self.asked_at else self.asked_at + kept
 
 
 def decide(
@@ -69,21 +83,25 @@ def decide(
     requested: int = 1,
     rules: Sequence[Rule] = (),
     tallies: Tallies = NO_TALLIES,
+    outside: bool = False,
 ) -> Decision:
     """Decide from the user's grants of the feature, his family's, staff's overrides, and what was used.
 
     `requested` units are asked for; 0 reads the state only. Deny first, then allow or another value, then grants.
+    `outside`: the question named a family that the user is not in.
     """
     no = Decision(user_id, code, at, allowed=False, reason_code=ReasonCode.FEATURE_UNKNOWN)
     if feature is None:
         return no
-    no = replace(no, kind=feature.kind)
+    no = replace(no, kind=feature.kind, changes_at=boundaries.following(feature, grants, rules, at))
     if feature.archived_at is not None and feature.archived_at <= at:
         return replace(no, reason_code=ReasonCode.FEATURE_ARCHIVED)
+    if outside:
+        return replace(no, reason_code=ReasonCode.NOT_FAMILY_MEMBER)
     said = in_force(rules, at)
     rule = said[0] if said else None
     if rule and rule.effect == "deny":
-        return replace(no, reason_code=ReasonCode.OVERRIDE_DENY, source=_said(rule), expires_at=rule.ends_at)
+        return replace(no, reason_code=ReasonCode.OVERRIDE_DENY, source=said_by(rule), expires_at=rule.ends_at)
     open_ = [grant for grant in grants if barred(grant, at) is None]
     if not open_ and rule is None:
         return _refused(no, overlap.telling(grants, at)) if grants else _never(no)
@@ -97,7 +115,7 @@ def _never(no: Decision) -> Decision:
 
 def _refused(no: Decision, grant: Grant) -> Decision:
     reason = barred(grant, no.as_of) or ReasonCode.NO_ENTITLEMENT
-    return replace(_dated(no, grant), reason_code=reason, source=_origin(grant), in_grace=False)
+    return replace(_dated(no, grant), reason_code=reason, source=origin_of(grant), in_grace=False)
 
 
 def _given(
@@ -114,7 +132,12 @@ def _given(
     if rule is not None:
         value = rule.value if rule.effect == "value" else value
         return replace(
-            dated, allowed=True, reason_code=ReasonCode.OVERRIDE_ALLOW, value=value, source=_said(rule), in_grace=False
+            dated,
+            allowed=True,
+            reason_code=ReasonCode.OVERRIDE_ALLOW,
+            value=value,
+            source=said_by(rule),
+            in_grace=False,
         )
     reason = _special(dated, winner) or ReasonCode.GRANTED
     return replace(_by(dated, winner), allowed=True, reason_code=reason, value=value)
@@ -130,7 +153,7 @@ def _metered(dated: Decision, reading: Reading, rule: Rule | None, requested: in
         reason = ReasonCode.MEMBER_CAP_REACHED
     else:
         reason = ReasonCode.LIMIT_REACHED
-    by = _by(dated, winner) if winner else replace(dated, source=_said(rule) if rule else None)
+    by = _by(dated, winner) if winner else replace(dated, source=said_by(rule) if rule else None)
     return replace(
         by,
         allowed=fits or let_through,
@@ -173,12 +196,14 @@ def _dated(decision: Decision, grant: Grant) -> Decision:
 
 def _by(decision: Decision, grant: Grant) -> Decision:
     shared = grant.family_id is not None and grant.user_id != decision.user_id
-    return replace(decision, source=_origin(grant), family_id=str(grant.family_id) if shared else None)
+    return replace(decision, source=origin_of(grant), family_id=str(grant.family_id) if shared else None)
 
 
-def _origin(grant: Grant) -> Origin:
+def origin_of(grant: Grant) -> Origin:
+    """Name a grant as what decided."""
     return Origin(grant.source_type, grant.source_id, grant.plan_id, grant.version)
 
 
-def _said(rule: Rule) -> Origin:
+def said_by(rule: Rule) -> Origin:
+    """Name an override as what decided."""
     return Origin("override", str(rule.id), None, None)

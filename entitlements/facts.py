@@ -79,8 +79,8 @@ def _facts(
         version,
         catalog,
         family_id,
-        _by_feature(grants, grant_of),
-        _by_feature(rules, rule_of),
+        by_feature(json.loads(grants or "[]"), grant_of),
+        by_feature(json.loads(rules or "[]"), rule_of),
     )
 
 
@@ -135,9 +135,12 @@ def _moments(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: datetime.fromisoformat(row[name]) if row[name] else None for name in MOMENTS if name in row}
 
 
-def _by_feature(rows: str | None, made: Callable[[Mapping[str, Any]], Any]) -> dict[str, tuple[Any, ...]]:
+def by_feature(
+    rows: Sequence[Mapping[str, Any]], made: Callable[[Mapping[str, Any]], Any]
+) -> dict[str, tuple[Any, ...]]:
+    """Make a grant or an override of each row, by feature code."""
     found: dict[str, list[Any]] = {}
-    for row in json.loads(rows or "[]"):
+    for row in rows:
         found.setdefault(row["feature_code"], []).append(made(row))
     return {code: tuple(each) for code, each in found.items()}
 

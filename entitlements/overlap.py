@@ -23,7 +23,17 @@ PAID = {"subscription", "one_time", "family"}
 
 def lasting(grants: Sequence[Grant], at: datetime) -> Grant:
     """Return the grant that gives access longest; one within its paid span comes before one in grace."""
-    return min(grants, key=lambda grant: (in_grace(grant, at), FAR - (until(grant) or FAR), _tie(grant)))
+    return min(grants, key=lambda grant: longest(grant, at))
+
+
+def longest(grant: Grant, at: datetime) -> tuple[Any, ...]:
+    """Order grants by how long they give access."""
+    return in_grace(grant, at), FAR - (until(grant) or FAR), _tie(grant)
+
+
+def rank(grant: Grant, user_id: str) -> tuple[Any, ...]:
+    """Order grants whose values are equal: personal before family before promotion before trial, newest, id."""
+    return _tie(grant, user_id)
 
 
 def merged(grants: Sequence[Grant], rule: str, *, user_id: str = "", choices: Sequence[Any] = ()) -> tuple[Grant, Any]:
@@ -49,18 +59,19 @@ def telling(grants: Sequence[Grant], at: datetime) -> Grant:
 
     What is held back can be put right, and what is to come can be waited for; else it is what ended last.
     """
+    return min(grants, key=lambda grant: likeliest(grant, at))
 
-    def key(grant: Grant) -> tuple[int, timedelta, str]:
-        match barred(grant, at):
-            case ReasonCode.NOT_STARTED:
-                return 1, grant.starts_at - FAR, str(grant.id)
-            case ReasonCode.REVOKED:
-                return 2, FAR - grant.status_at, str(grant.id)
-            case ReasonCode.EXPIRED | ReasonCode.CANCELED:
-                return 2, FAR - (until(grant) or FAR), str(grant.id)
-        return 0, FAR - grant.status_at, str(grant.id)
 
-    return min(grants, key=key)
+def likeliest(grant: Grant, at: datetime) -> tuple[int, timedelta, str]:
+    """Order grants that give no access by how well they explain it."""
+    match barred(grant, at):
+        case ReasonCode.NOT_STARTED:
+            return 1, grant.starts_at - FAR, str(grant.id)
+        case ReasonCode.REVOKED:
+            return 2, FAR - grant.status_at, str(grant.id)
+        case ReasonCode.EXPIRED | ReasonCode.CANCELED:
+            return 2, FAR - (until(grant) or FAR), str(grant.id)
+    return 0, FAR - grant.status_at, str(grant.id)
 
 
 def _tie(grant: Grant, user_id: str = "") -> tuple[int, timedelta, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from events import commitments, context
 from events.models import Event
@@ -51,6 +51,26 @@ def take(subject: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"history {subject}"])
         return bool(cursor.fetchone()[0])
+
+
+def settle(subjects: Sequence[str]) -> None:
+    """Wait until nobody is writing these histories: what is written from now on has a later `created_at`.
+
+    It holds one lock at a time while it waits, so it stops nobody who holds another.
+    """
+    for subject in _busy(subjects):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [f"history {subject}"])
+
+
+def _busy(subjects: Sequence[str]) -> list[str]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT subject FROM unnest(%s::text[]) AS subject
+            WHERE NOT pg_try_advisory_xact_lock_shared(hashtextextended('history ' || subject, 0))""",
+            [list(subjects)],
+        )
+        return [subject for (subject,) in cursor.fetchall()]
 
 
 def user(user_id: str) -> str:

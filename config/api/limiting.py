@@ -38,7 +38,7 @@ WINDOW_SECONDS = 60
 VALKEY_SECONDS, AWAY_SECONDS = 0.25, 5.0
 DEFAULT, WEBHOOKS = "default", "webhooks"
 OF_OPERATION = {"POST checkout-sessions": "checkout", "POST refunds": "refunds"}
-CHECKS = {"GET entitlement-check", "POST entitlement-check"}
+CHECKS = {"GET entitlement-check", "POST entitlement-check", "POST entitlement-check-bulk"}
 WEBHOOK = "POST stripe-webhook"
 
 

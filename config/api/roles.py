@@ -93,6 +93,7 @@ ROLES: Mapping[str, Row] = {
     "GET subscription-invoices": OWNER_AND_READERS,
     "GET entitlement-check": OWNER_AND_READERS,
     "POST entitlement-check": OWNER_AND_READERS,
+    "POST entitlement-check-bulk": OWNER_AND_READERS,
     "GET user-entitlements": OWNER_AND_READERS,
     "GET entitlement-stream": OWNER_AND_READERS,
     "GET events": STAFF_AND_SERVICES,
@@ -106,6 +107,8 @@ DEEDS: Mapping[str, Row] = {
     "give a longer trial": ADMIN,
     "refund without a reason": ADMIN,
     "see in full": {Role.USER: Reach.OWN, Role.SERVICE: Reach.ANY, Role.ADMIN: Reach.ANY},
+    # It names what staff said of a user, and what others pay for.
+    "explain an answer": STAFF_AND_SERVICES,
     # Everybody without a token is one principal: a key of his would bring what a stranger made.
     "use an Idempotency-Key": OWNER_AND_READERS,
 }
@@ -114,6 +117,7 @@ DEEDS: Mapping[str, Row] = {
 SCOPES: Mapping[str, Scope] = {
     "GET entitlement-check": Scope.CHECK,
     "POST entitlement-check": Scope.CHECK,
+    "POST entitlement-check-bulk": Scope.CHECK,
     "GET user-entitlements": Scope.CHECK,
     "GET entitlement-stream": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,

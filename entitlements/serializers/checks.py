@@ -26,12 +26,21 @@ class Question(MomentQuery):
     user_id = fields.Text(required=False, max_length=255, help_text="The caller himself when left out (role user).")
     feature_code = fields.Text(max_length=100)
     requested = fields.Integer(min_value=0, default=1, help_text="Units of a metered feature; 0 reads the state only.")
+    family_id = fields.Uuid(required=False, help_text="Ask as a member of this family; whoever is none is told so.")
+    explain = fields.Boolean(default=False, help_text="Tell too what was considered, and what would turn a no.")
 
 
 class QuestionQuery(Question):
     """The same question in an address."""
 
     requested = fields.Integer(text=True, min_value=0, default=1, help_text="Units of a metered feature.")
+    explain = fields.Choice(  # type: ignore[assignment]
+        choices=["true", "false"], default="false", help_text="Tell too what was considered."
+    )
+
+    def validate_explain(self, said: str) -> bool:
+        """Read it as the body's boolean."""
+        return said == "true"
 
 
 class ListQuery(MomentQuery):
@@ -88,6 +97,9 @@ class DecisionSerializer(serializers.Serializer[Any]):
     grace_until = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Null: for life, or never granted.")
     as_of = serializers.DateTimeField()
+    fresh_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until when the answer may be kept; null for ever, of a moment that is past."
+    )
 
 
 class EntitlementSerializer(Masked, serializers.ModelSerializer[Entitlement]):

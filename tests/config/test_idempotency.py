@@ -137,6 +137,7 @@ MAKING = {
 # What makes nothing of its own: a question, a decision that the row takes once, and Stripe's events by their ids.
 NOT_MAKING = {
     "POST entitlement-check",
+    "POST entitlement-check-bulk",
     "POST invoice-void",
     "POST invoice-uncollectible",
     "POST payment-method-default",

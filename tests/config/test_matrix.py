@@ -234,6 +234,9 @@ OPERATIONS: dict[str, Operation] = {
     "GET subscription-invoices": found("/subscriptions/{subscription}/invoices"),
     "GET entitlement-check": of_user("/entitlements/check?feature_code=export&user_id={user_id}"),
     "POST entitlement-check": of_user("/entitlements/check", feature_code="export", user_id="{user_id}"),
+    "POST entitlement-check-bulk": Operation(
+        lambda things: ("/entitlements/check-bulk", {"user_ids": [things.user_id], "feature_codes": ["export"]}), "user"
+    ),
     "GET user-entitlements": of_user("/users/{user_id}/entitlements"),
     "GET entitlement-stream": of_user("/entitlements/stream?user_id={user_id}"),
     "GET events": nothing("/events"),

@@ -9,7 +9,8 @@ import pytest
 from entitlements import grants
 from entitlements.models import Entitlement
 from tests.api import places
-from tests.entitlements.conftest import DAY, PURCHASE, SUBSCRIPTION, T0, Clients, a_version
+from tests.entitlements.conftest import DAY, PURCHASE, SUBSCRIPTION, Clients, a_version
+from tests.entitlements.conftest import LATER as T0
 
 URL = "/api/v1/users/{}/entitlements"
 END = T0 + 30 * DAY
@@ -46,12 +47,12 @@ def test_a_grant_is_shown_whole(client_of: Clients) -> None:
         "subscription_id": "sub_123",
         "source": {"type": "subscription", "id": "sub-1", "plan_id": "atlas", "version": 1},
         "status": "active",
-        "status_at": "2026-01-31T12:00:00Z",
+        "status_at": "2126-01-31T12:00:00Z",
         "reason": "",
         "effective": True,
-        "granted_at": "2026-01-31T12:00:00Z",
-        "starts_at": "2026-01-31T12:00:00Z",
-        "expires_at": "2026-03-02T12:00:00Z",
+        "granted_at": "2126-01-31T12:00:00Z",
+        "starts_at": "2126-01-31T12:00:00Z",
+        "expires_at": "2126-03-02T12:00:00Z",
         "grace_until": None,
         "usage_limits": {"calls": {"limit": 100, "period": "month", "soft": False}},
         "value": None,

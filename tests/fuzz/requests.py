@@ -48,6 +48,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "post_refund_approvals": {"payment_id": ABSENT, "reason": "duplicate"},
     "post_invoices": {"subscription_id": ABSENT},
     "post_entitlement_check": {"user_id": "anna", "feature_code": "export"},
+    "post_entitlement_check_bulk": {"user_ids": ["anna"], "feature_codes": ["export"]},
     "put_pricing_zone": {"country": "Nowhere", "zone": "D"},
     "post_pricing_zones_bulk": {"rows": [{"iso_code": "QM", "country": "Nowhere", "zone": "D"}], "dry_run": True},
 }
