@@ -29,16 +29,23 @@ class Arena:
     environment: dict[str, str]
     logs: Path
 
+    def having(self, **environment: str) -> Arena:
+        """Return the same arena with other settings for what it starts."""
+        return Arena({**self.environment, **environment}, self.logs)
+
     def run(self, *words: str) -> None:
         """Run one of our commands to its end."""
         subprocess.run([sys.executable, *words], cwd=ROOT, env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     @contextlib.contextmanager
-    def running(self, name: str, *words: str, stop: int = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a process while the block runs; its words go to a file."""
+    def running(
+        self, name: str, *words: str, stop: int = signal.SIGTERM, core: int | None = None, python: str = sys.executable
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a process while the block runs, on one core if named; its words go to a file."""
+        pinned = [] if core is None else ["taskset", "-c", str(core)]
         with (self.logs / f"{name}.log").open("ab") as log:
             started = subprocess.Popen(
-                [sys.executable, *words], cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
+                [*pinned, python, *words], cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
             )
             try:
                 yield started
@@ -54,11 +61,20 @@ class Arena:
     @contextlib.contextmanager
     def serving(self, name: str, application: str) -> Iterator[str]:
         """Serve a WSGI application with granian, and give its address."""
+        with self.served(name, application) as (address, _):
+            yield address
+
+    @contextlib.contextmanager
+    def served(
+        self, name: str, application: str, *, core: int | None = None, python: str = sys.executable
+    ) -> Iterator[tuple[str, int]]:
+        """Serve it on one core if named, and give its address and the number of its process."""
         port = ports.free()
         listen = ["--host", ports.LOOPBACK, "--port", str(port)]
-        with self.running(name, "-m", "granian", *SERVER, *listen, application) as process:
+        words = ("-m", "granian", *SERVER, *listen, application)
+        with self.running(name, *words, core=core, python=python) as process:
             _await(port, process)
-            yield f"http://{ports.LOOPBACK}:{port}"
+            yield f"http://{ports.LOOPBACK}:{port}", process.pid
 
 
 @contextlib.contextmanager

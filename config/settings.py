@@ -217,6 +217,9 @@ RATE_LIMITS = {
 }
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 
+# Checks that are plain and known are answered in front of Django (config/check_lane.py).
+CHECK_FAST_LANE = env.bool("CHECK_FAST_LANE", True)
+
 # ---- the doors of HTTP -----------------------------------------------------------------------------------------------
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None

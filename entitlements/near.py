@@ -33,9 +33,6 @@ class Halves(Generic[Kept]):
         self._old: dict[str, Kept] = {}
         self._bytes = 0
 
-    def __len__(self) -> int:
-        return len(self._young.keys() | self._old.keys())
-
     def get(self, key: str) -> Kept | None:
         """Return what is remembered; reads no lock."""
         found = self._young.get(key)
@@ -73,8 +70,8 @@ class Memory:
         self._lock = threading.Lock()
         self.catalog = 0
 
-    def __len__(self) -> int:
-        return len(self._packets)
+    def __contains__(self, user_id: str) -> bool:
+        return self._packets.get(user_id) is not None
 
     def get(self, user_id: str, now: float) -> Facts | None:
         """Return what is remembered of a user and not over yet."""

@@ -45,7 +45,9 @@ def of(user_ids: Sequence[str], *, at: datetime | None) -> Standpoint:
     to come from what is known now.
     """
     if at is None:
-        return Standpoint(clock.near(), None, snapshot.current_many(user_ids), counters.read, facts.features)
+        # What is kept near is read before the clock: an answer never names a moment before its facts.
+        known = snapshot.current_many(user_ids)
+        return Standpoint(clock.near(), None, known, counters.read, facts.features)
     now = clock.now()
     if at < now:
         known = recall.read_many(user_ids, at=at)

@@ -17,13 +17,18 @@ class ServiceKeyBearer(BaseAuthentication):
         token = bearer(request)
         if token is None or not token.startswith(SERVICE_KEY):
             return None
-        secret = secrets.read(token)
-        held = ring.find(secret) if secret else None
-        if secret is None or held is None:
-            raise AuthenticationFailed("The service key is not valid.")
-        ring.note_use(secret, held)
-        return introduce(request, Principal(held.name, Role.SERVICE, held.scopes)), None
+        return introduce(request, verify(token)), None
 
     def authenticate_header(self, request: Request) -> str:
         """Make DRF answer 401 and name the scheme (RFC 6750)."""
         return 'Bearer realm="farebox"'
+
+
+def verify(token: str) -> Principal:
+    """Return whose key this is, and note that it is used. Raises AuthenticationFailed when it is not live."""
+    secret = secrets.read(token)
+    held = ring.find(secret) if secret else None
+    if secret is None or held is None:
+        raise AuthenticationFailed("The service key is not valid.")
+    ring.note_use(secret, held)
+    return Principal(held.name, Role.SERVICE, held.scopes)

@@ -120,25 +120,30 @@ class BearerToken(BaseAuthentication):
 
 
 def verify(token: str) -> Principal:
-    """Check a token's signature and claims, and return whose it is.
+    """Check a token's signature and claims, and return whose it is. Raises AuthenticationFailed and IssuerAway."""
+    return believed(token)[1]
+
+
+def believed(token: str) -> tuple[float, Principal]:
+    """Check a token, and return until when it is believed without looking again (seconds since 1970), and whose it is.
 
     A service's token may carry `scope` (RFC 8693, 4.2); without it the service has its whole row. Raises
     AuthenticationFailed with the reason, and IssuerAway.
     """
     try:
-        claims, _issuer = tokens.verify(token)
+        until, claims = tokens.verify(token)
     except tokens.BadToken as reason:
         raise AuthenticationFailed(str(reason)) from None
     except jwks.IssuerUnreachable:
         raise IssuerAway from None
-    return _principal(claims.get("sub"), claims.get("role", Role.USER), claims.get("scope"))
+    return until, _principal(claims.get("sub"), claims.get("role", Role.USER), claims.get("scope"))
 
 
 def seconds_left(request: Request) -> float:
     """Return for how many seconds more the request's token is good; of what has no such end, no end."""
     token = bearer(request) or request.headers.get("better-auth-token", "")
     try:
-        claims, _issuer = tokens.verify(token)
+        _, claims = tokens.verify(token)
     except (tokens.BadToken, jwks.IssuerUnreachable):
         return math.inf
     return float(claims["exp"]) - time.time()

@@ -9,13 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
@@ -26,7 +25,8 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from config.api.addresses import network
-from config.api.authentication import Role, principal
+from config.api.authentication import Principal, Role, principal
+from config.api.leases import LIFE_SECONDS, Lease, Leases, Spent
 from config.api.permissions import operation
 
 if TYPE_CHECKING:
@@ -45,17 +45,6 @@ CHECKS = {
     *("POST usage", "POST usage-batch", "POST reservations", "POST reservation-commit", "POST reservation-release"),
 }
 WEBHOOK = "POST stripe-webhook"
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What one request left of a policy: `remaining` of `quota`; the first is forgotten in `reset` seconds."""
-
-    policy: str
-    quota: int
-    allowed: bool
-    remaining: int
-    reset: int
 
 
 class ByPolicy(BaseThrottle):
@@ -79,8 +68,9 @@ def count(request: Request) -> Spent | None:
     """Count the request, once however often this is called. None when nothing is limited."""
     raw: Any = request._request
     if settings.RATE_LIMITED and not hasattr(raw, "spent"):
-        policy = _policy(request)
-        raw.spent = spend(policy, _who(request))
+        asked = operation(request)
+        policy, who = policy_of(asked, principal(request)), _who(request)
+        raw.spent = lease(policy, who).spend() if asked in CHECKS else spend(policy, who)
     found: Spent | None = getattr(raw, "spent", None)
     return found
 
@@ -91,9 +81,14 @@ def refuse_beyond(request: Request) -> Throttled | None:
     return None if spent is None or spent.allowed else Throttled(wait=spent.reset)
 
 
-def spend(policy: str, who: str) -> Spent:
-    """Take one from the quota of `who`."""
-    return counted(lambda limiter: _spend(limiter, policy, who))
+def spend(policy: str, who: str, cost: int = 1) -> Spent:
+    """Take so many from the quota of `who`, all or none."""
+    return counted(lambda limiter: _spend(limiter, policy, who, cost))
+
+
+def lease(policy: str, who: str) -> Lease:
+    """Return what this process holds of the quota of `who`, for what is asked more often than Valkey could be."""
+    return _leases(settings.APP_NAME).of(policy, who)
 
 
 def counted(count: Callable[[RateLimiter], Counted]) -> Counted:
@@ -114,23 +109,29 @@ def show(response: HttpResponse, request: HttpRequest) -> None:
     spent: Spent | None = getattr(request, "spent", None)
     if spent:
         response["RateLimit-Policy"] = f'"{spent.policy}";q={spent.quota};w={WINDOW_SECONDS}'
-        response["RateLimit"] = f'"{spent.policy}";r={spent.remaining};t={spent.reset}'
+        response["RateLimit"] = told(spent.policy, spent.remaining, spent.reset)
 
 
-def _spend(limiter: RateLimiter, policy: str, who: str) -> Spent:
+def told(policy: str, remaining: int, reset: int) -> str:
+    """Say what is left of a quota, as RateLimit does."""
+    return f'"{policy}";r={remaining};t={reset}'
+
+
+def _spend(limiter: RateLimiter, policy: str, who: str, cost: int) -> Spent:
     quota = settings.RATE_LIMITS[policy]
-    item = RateLimitItemPerMinute(quota)
-    allowed = limiter.hit(item, policy, who)
+    # What is leased may be used a little later than it is counted.
+    item = RateLimitItemPerSecond(quota, WINDOW_SECONDS + LIFE_SECONDS)
+    allowed = limiter.hit(item, policy, who, cost=cost)
     reset, remaining = limiter.get_window_stats(item, policy, who)
     seconds = min(WINDOW_SECONDS, max(1, round(reset - time.time())))
     return Spent(policy, quota, allowed, max(0, remaining) if allowed else 0, seconds)
 
 
-def _policy(request: Request) -> str:
-    asked = operation(request)
+def policy_of(asked: str, asking: Principal) -> str:
+    """Name the policy by which an operation is counted."""
     if asked == WEBHOOK:
         return WEBHOOKS
-    if asked in CHECKS and principal(request).role is Role.SERVICE:
+    if asked in CHECKS and asking.role is Role.SERVICE:
         return "service_checks"
     return OF_OPERATION.get(asked, DEFAULT)
 
@@ -153,6 +154,11 @@ def _shared(url: str) -> RateLimiter:
     }
     storage = storage_from_string(url, wrap_exceptions=True, key_prefix=f"{settings.APP_NAME}:limits", **options)
     return MovingWindowRateLimiter(storage)
+
+
+@cache
+def _leases(_application: str) -> Leases:
+    return Leases(spend)
 
 
 @cache

@@ -10,7 +10,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from config.api.authentication import Role, Scope, principal
+from config.api.authentication import Principal, Role, Scope, principal
 from config.api.roles import DEEDS, ROLES, Reach, scope_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ def operation(request: Request) -> str:
 
 def reach(request: Request) -> Reach | None:
     """Return whose objects the principal may touch by this operation, None for nobody's."""
-    asking, asked = principal(request), operation(request)
+    return reach_of(principal(request), operation(request))
+
+
+def reach_of(asking: Principal, asked: str) -> Reach | None:
+    """Return the same of an operation by its name."""
     needed = scope_of(asked)
     if asking.role is Role.SERVICE and needed and not asking.scopes & {needed, Scope.ADMIN}:
         return None

@@ -22,13 +22,14 @@ LONGEST_BYTES = 8 * 1024
 LONGEST_LIFE_SECONDS = 15 * 60
 LONGEST_SERVICE_LIFE_SECONDS = 5 * 60
 REMEMBERED_SECONDS = 60
-REMEMBERED_TOKENS = 4096
+REMEMBERED_TOKENS = 16_384
 REQUIRED = ("exp", "iat", "sub", "aud", "iss")
 # Each lets a token name its own key, or change what its signature means.
 REFUSED_FIELDS = frozenset({"jku", "x5u", "jwk", "x5c", "crit", "b64", "zip"})
 TYPES = frozenset({"jwt", "at+jwt"})
 
 Claims = Mapping[str, Any]
+Remembered = tuple[float, Claims]
 
 
 class BadToken(Exception):
@@ -42,26 +43,30 @@ class _Memory:
         self._good: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: bytes, now: float) -> Claims | None:
-        """Return the claims of a token that is still remembered."""
+    def get(self, key: bytes, now: float) -> Remembered | None:
+        """Return a token that is still remembered: until when, and its claims."""
         with self._lock:
-            until, claims = self._good.get(key, (0.0, None))
-            return claims if now < until else None
+            found = self._good.get(key)
+            return found if found and now < found[0] else None
 
-    def put(self, key: bytes, claims: Claims, now: float) -> None:
+    def put(self, key: bytes, claims: Claims, now: float) -> Remembered:
         """Remember a good token, never past its own end; the oldest makes room."""
         with self._lock:
-            self._good[key] = (min(now + REMEMBERED_SECONDS, claims["exp"] + LEEWAY_SECONDS), claims)
+            self._good[key] = found = (min(now + REMEMBERED_SECONDS, claims["exp"] + LEEWAY_SECONDS), claims)
             self._good.move_to_end(key)
             while len(self._good) > REMEMBERED_TOKENS:
                 self._good.popitem(last=False)
+            return found
 
 
 _memory = _Memory()
 
 
-def verify(token: str, *, now: float | None = None) -> tuple[Claims, Issuer]:
-    """Return the claims of a good token and who signed it. Raises BadToken and jwks.IssuerUnreachable."""
+def verify(token: str, *, now: float | None = None) -> Remembered:
+    """Return until when a good token is believed without looking again (seconds since 1970), and its claims.
+
+    Raises BadToken and jwks.IssuerUnreachable.
+    """
     if len(token) > LONGEST_BYTES:
         raise BadToken("The token is longer than 8 KiB.")
     now = time.time() if now is None else now
@@ -69,11 +74,10 @@ def verify(token: str, *, now: float | None = None) -> tuple[Claims, Issuer]:
     # Another configuration is another memory: a key that was taken away is not remembered.
     key = hashlib.sha256(f"{issuer}\n{token}".encode(errors="surrogatepass")).digest()
     if (known := _memory.get(key, now)) is not None:
-        return known, issuer
+        return known
     claims = _signed(token, issuer)
     _times(claims, now, _longest_life(claims, issuer))
-    _memory.put(key, claims, now)
-    return claims, issuer
+    return _memory.put(key, claims, now)
 
 
 def _issuer(token: str) -> Issuer:

@@ -1,0 +1,182 @@
+"""How fast checks are answered, beside a bare hello, Django's hello and what others would use, on this machine.
+
+    python -m benchmarks.check [warm cold ...] [--rounds 3] [--seconds 10] [--rows 10000] [--json FILE]
+
+Needs `wrk` on the PATH. It starts its own Postgres, Valkey and servers on loopback, and ends them. The server has one
+core and the load another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import redis
+
+from benchmarks import arena, check_goals, check_lone, check_paths, check_seeds, wrk
+from benchmarks.check_paths import GROUPS, PATHS, Measured
+
+CONNECTIONS = 16
+SERVER_CORE, LOAD_CORE = 0, 1
+
+
+def main() -> int:
+    """Measure and print; 0 also when a goal is missed: the table says so."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("groups", nargs="*", metavar="path", help=f"of {', '.join(GROUPS)}; all when none is named")
+    asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--seconds", type=float, default=10)
+    asked.add_argument("--rows", type=int, default=100_000, help="grants in the table of `cold`, beside 10,000")
+    asked.add_argument("--json", type=Path)
+    wanted = asked.parse_args()
+    if unknown := set(wanted.groups) - set(GROUPS):
+        asked.error(f"no such path: {', '.join(sorted(unknown))}")
+    if not shutil.which("wrk"):
+        print("This needs wrk: apt-get install wrk", file=sys.stderr)
+        return 2
+    with arena.opened() as place:
+        groups = wanted.groups or list(GROUPS)
+        found = Measurement(place, wanted.rounds, wanted.seconds, wanted.rows).run(groups)
+    print(check_goals.table(found))
+    text = json.dumps(found, indent=2)
+    print(f"\n```json\n{text}\n```")
+    if wanted.json:
+        wanted.json.write_text(text)
+    return 0
+
+
+class Measurement:
+    """One run: its servers, and what was found so far."""
+
+    def __init__(self, place: arena.Arena, rounds: int, seconds: float, rows: int):
+        self._rounds, self._seconds, self._rows = rounds, seconds, rows
+        self._cores = (
+            (SERVER_CORE, LOAD_CORE) if (os.cpu_count() or 1) > 1 and shutil.which("taskset") else (None, None)
+        )
+        self._place = place.having(PEER_DATABASE=str(place.logs / "peers.sqlite3"))
+        self._secret = place.environment["JWT_SECRET"]
+        self._users = 0
+        self._python = ""
+        self._found: dict[str, Any] = {"rounds": {}, "skipped": {}, "lone": {}}
+
+    def run(self, groups: Sequence[str]) -> dict[str, Any]:
+        """Seed, measure the named groups in alternating rounds beside F0, then what needs no load."""
+        self._seed(10_000)
+        paths = [path for path in PATHS if path.group in {"F0", *groups} and self._can(path)]
+        self._alternate(paths)
+        if "cold" in groups and self._rows > 10_000:
+            self._seed(self._rows)
+            cold = next(path for path in PATHS if path.name == "all cold")
+            self._alternate([cold], suffix=f" of {self._rows:,} rows")
+        for group in groups:
+            if lone := check_lone.LONE.get(group):
+                try:
+                    self._found["lone"][group] = lone(self._place)
+                except check_lone.NotHere as reason:
+                    self._found["skipped"][group] = str(reason)
+        return {**self._found, "machine": self._machine(), "groups": list(groups)}
+
+    def _seed(self, rows: int) -> None:
+        users = max(rows // 5, check_paths.WARM_USERS)
+        url = self._place.environment["DATABASE_URL"]
+        check_seeds.fill(url, users=users - self._users, first=self._users)
+        self._users = users
+
+    def _can(self, path: Measured) -> bool:
+        if not path.is_peer:
+            return True
+        try:
+            self._python = self._python or check_paths.peers_python(arena.ROOT / "var" / "peers")
+        except (OSError, subprocess.CalledProcessError) as reason:
+            self._found["skipped"][path.name] = f"its packages cannot be installed: {type(reason).__name__}"
+            return False
+        peer = path.application.split(".")[2]
+        words = [self._python, "-m", "benchmarks.peers.preparation", peer, str(check_paths.WARM_USERS)]
+        subprocess.run(words, cwd=arena.ROOT, env=self._place.environment, check=True, stdout=sys.stderr)
+        return True
+
+    def _alternate(self, paths: Sequence[Measured], suffix: str = "") -> None:
+        for _ in range(self._rounds):
+            for path in paths:
+                try:
+                    found = self._round(path)
+                except check_lone.NotHere as reason:
+                    self._found["skipped"][path.name] = str(reason)
+                else:
+                    self._found["rounds"].setdefault(path.name + suffix, []).append(found)
+
+    def _round(self, path: Measured) -> dict[str, float]:
+        requests = wrk.write(self._place.logs / "requests.txt", path.asks(self._secret, self._users))
+        place = self._place.having(**path.environment)
+        python = self._python if path.is_peer else sys.executable
+        if path.empties_valkey:
+            redis.Redis.from_url(place.environment["REDIS_URL"]).flushdb()
+        with place.served(path.name.replace(" ", "-"), path.application, core=self._cores[0], python=python) as served:
+            address, process = served
+            self._look(address, requests)
+            load: dict[str, Any] = {"core": self._cores[1], "server": process}
+            if not path.fresh:
+                wrk.flood(address, requests, seconds=1, connections=CONNECTIONS, **load)
+            before = self._trips()
+            many = wrk.flood(address, requests, seconds=self._seconds, connections=CONNECTIONS, start=100, **load)
+            after = self._trips()
+            lone = wrk.flood(
+                address, requests, seconds=self._seconds / 2, connections=1, start=many.count + 200, **load
+            )
+        if many.bad or lone.bad:
+            raise RuntimeError(f"{path.name}: {many.bad + lone.bad} answers were no 2xx")
+        trips = {name: round((after[name] - before[name]) / max(many.count, 1), 3) for name in after}
+        return {
+            "rate": round(many.rate),
+            "p50": many.p50,
+            "p99": many.p99,
+            "cpu_us": round(many.cpu, 1),
+            "p50_alone": lone.p50,
+            "p99_alone": lone.p99,
+            "count": many.count,
+            **trips,
+        }
+
+    @staticmethod
+    def _look(address: str, requests: Path) -> None:
+        """Look at an answer: who is fast and wrong is not compared."""
+        method, path, headers, body = requests.read_text().split("\n", 1)[0].split("\t")
+        said = dict(part.split("=", 1) for part in headers.split("\x01") if part)
+        # A server of one core needs a while for its first.
+        answer = httpx.request(method, address + path, headers=said, content=body or None, timeout=30)
+        if answer.status_code == 404:
+            raise check_lone.NotHere("there is no such route yet")
+        answer.raise_for_status()
+        if "check?" in path and answer.json()["allowed"] is not True:
+            raise RuntimeError(f"a wrong answer: {answer.text}")
+
+    def _trips(self) -> dict[str, int]:
+        """Count the transactions of Postgres and the commands of Valkey so far, by those who ask."""
+        with psycopg.connect(self._place.environment["DATABASE_URL"], autocommit=True) as connection:
+            # Backends tell what they did at the latest a second after it.
+            connection.execute("SELECT pg_sleep(1.1)")
+            row = connection.execute(
+                "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+            ).fetchone()
+        valkey: Any = redis.Redis.from_url(self._place.environment["REDIS_URL"])
+        return {
+            "transactions": int(row[0]) if row else 0,
+            "commands": int(valkey.info("stats")["total_commands_processed"]),
+        }
+
+    def _machine(self) -> dict[str, Any]:
+        pinned = self._cores[0] is not None
+        return {"cores": os.cpu_count(), "load": os.getloadavg()[0], "pinned": pinned, "users": self._users}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""What is measured without a flood of requests: usage beside a plain UPDATE, freshness, memory, the client."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.arena import ROOT, Arena
+
+# What was found in words, and goals as (name, found, wanted, at least).
+Said = dict[str, Any]
+
+
+class NotHere(Exception):
+    """It cannot be measured here, and why."""
+
+
+def memory(place: Arena) -> Said:
+    """Count the bytes that a user takes in a process and in Valkey."""
+    found = _asked(place, "benchmarks.check_memory")
+    return {
+        "said": f"{found['process']:.0f} bytes a user in a process, {found['valkey']:.0f} in Valkey",
+        "goals": [
+            ("bytes a user in a process", found["process"], 250, False),
+            ("bytes a user in Valkey", found["valkey"], 250, False),
+        ],
+    }
+
+
+def _asked(place: Arena, module: str) -> dict[str, Any]:
+    if importlib.util.find_spec(module) is None:
+        raise NotHere("it is not written yet")
+    words = [sys.executable, "-m", module]
+    done = subprocess.run(words, cwd=ROOT, env=place.environment, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+LONE: dict[str, Callable[[Arena], Said]] = {"memory": memory}

@@ -1,0 +1,13 @@
+"""An answer as DRF's own renderer writes it, without a view around it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def rendered(answer: Any) -> bytes:
+    """Write JSON."""
+    text = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Two line ends of JavaScript that are none of JSON.
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").encode()
