@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from entitlements import grants
+from entitlements import grants, invitations
 from events import clock
 
 
@@ -12,3 +12,4 @@ from events import clock
 def expire() -> None:
     """Write down what has ended. May be repeated."""
     grants.expire_all_due(at=clock.now())
+    invitations.expire_all_due(at=clock.now())
