@@ -50,12 +50,14 @@ def _invite(
     family: Family, user_id: str, lives: timedelta, asking: Asking, at: datetime
 ) -> tuple[FamilyMember, str | None, bool]:
     family = families.lock(family)
-    if before := earlier(FamilyMember, asking):
-        return before, None, True
+    if earlier_one := earlier(FamilyMember, asking):
+        return earlier_one, None, True
     if user_id and families.active(family).filter(user_id=user_id).exists():
         raise AlreadyInAFamily
-    if user_id and any(is_open(row, at) for row in _waiting(family).filter(user_id=user_id)):
-        raise AlreadyInvited
+    for before in _waiting(family).filter(user_id=user_id).exclude(user_id=""):
+        if is_open(before, at):
+            raise AlreadyInvited
+        _expire(before, at)
     if _waiting(family).filter(expires_at__gt=at).count() >= MOST_OPEN:
         raise TooManyInvitations(MOST_OPEN)
     secret = None if user_id else PREFIX + secrets.token_urlsafe(32)
@@ -70,7 +72,6 @@ def _invite(
         **asking.columns,
     )
     _tell("member_invited", family, invitation, at)
-    _write_down(family, user_id, at)
     invitation.save(force_insert=True)
     return invitation, secret, False
 
@@ -130,6 +131,12 @@ def withdraw(invitation: FamilyMember, *, at: datetime) -> None:
     row.move_to(Status.EXPIRED, at=at)
 
 
+def expire_all_due(*, at: datetime, limit: int = 1000) -> int:
+    """Write down which invitations are over by their date, and return how many. No answer depends on it."""
+    due = FamilyMember.objects.filter(status=Status.INVITED, expires_at__lte=at).select_related("family")
+    return sum(_expire(row, at) for row in due.order_by("pk")[:limit])
+
+
 def find(id: UUID, *, user_id: str, secret: str) -> FamilyMember | None:
     """Return the invitation that the user may answer: one to him, or an open one whose secret he has."""
     row = every().filter(pk=id).select_related("family").first()
@@ -164,10 +171,14 @@ def _waiting(family: Family) -> QuerySet[FamilyMember]:
     return FamilyMember.objects.filter(family=family, status=Status.INVITED)
 
 
-def _write_down(family: Family, user_id: str, at: datetime) -> None:
-    """Make room for a new invitation of the user: his last one is over by its date."""
-    for row in _waiting(family).filter(user_id=user_id, expires_at__lte=at).exclude(user_id=""):
-        row.move_to(Status.EXPIRED, at=at)
+@whole
+def _expire(row: FamilyMember, at: datetime) -> bool:
+    family = Family.objects.select_for_update(no_key=True).get(pk=row.family_id)
+    row = FamilyMember.objects.get(pk=row.pk)
+    if row.status != Status.INVITED:
+        return False
+    _tell("invitation_expired", family, row, at)
+    return row.move_to(Status.EXPIRED, at=at)
 
 
 def _settle(row: FamilyMember, at: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from entitlements import grants, reservations
+from entitlements import grants, invitations
 from events import clock
 
 
@@ -18,3 +19,4 @@ def expire() -> None:
 def expire_reservations() -> None:
     """Give back what is held beyond its end. May be repeated."""
     reservations.expire_due(now=clock.now())
+    invitations.expire_all_due(at=clock.now())

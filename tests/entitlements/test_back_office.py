@@ -9,6 +9,7 @@ from django.test import Client
 from entitlements import grants
 from entitlements.models import Entitlement
 from tests.entitlements.conftest import DAY, SUBSCRIPTION, T0, a_version
+from tests.entitlements.test_families import a_family, join
 from tests.staff import log_in
 
 URL = "/admin/entitlements/entitlement/"
@@ -44,3 +45,20 @@ def test_staff_read_a_grant_and_cannot_change_it(staff: Client) -> None:
     assert seen.status_code == 200
     assert [answer.status_code for answer in answers] == [403, 403, 403]
     assert Entitlement.objects.get(pk=row.pk).user_id == "ann"
+
+
+def test_staff_find_a_family_by_anybody_who_is_in_it(staff: Client) -> None:
+    """They see who came and went, no secret, and change nothing."""
+    family = a_family()
+    join(family, "mia")
+    other = a_family("otto")
+
+    found = staff.get("/admin/entitlements/family/", {"q": "mia"}).context["cl"].queryset
+    page = staff.get(f"/admin/entitlements/family/{family.pk}/change/")
+
+    assert (list(found), other in found) == ([family], False)
+    assert page.status_code == 200
+    assert "mia" in page.content.decode()
+    assert "secret" not in page.content.decode()
+    for path in (f"{family.pk}/change/", "add/", f"{family.pk}/delete/"):
+        assert staff.post(f"/admin/entitlements/family/{path}", {"owner_id": "eve"}).status_code == 403

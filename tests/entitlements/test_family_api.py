@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 from uuid import uuid4
 
@@ -14,10 +15,12 @@ from entitlements.models import Family, FamilyMember, SourceType
 from events import clock
 from events.models import Event
 from pricing.models import Plan
+from tests import test_canaries
 from tests.api import api, places
 from tests.entitlements.conftest import DAY
 from tests.entitlements.test_families import NO_KEY
 
+log_lines = test_canaries.log_lines
 V1 = "/api/v1"
 JSON = "application/json"
 
@@ -79,6 +82,21 @@ def test_a_secret_is_shown_once(family: Family) -> None:
     assert (again.json()["id"], again.json()["secret"]) == (first.json()["id"], None)
     assert first.json()["secret"] not in listed.content.decode()
     assert "secret" not in listed.json()["data"][0]
+
+
+def test_a_secret_rests_nowhere(family: Family, log_lines: io.StringIO) -> None:
+    """SE-07: no column of any table holds it, and no line of the log."""
+    made = post(api("olga"), f"families/{family.pk}/invitations").json()
+    post(api("eve"), f"invitations/{made['id']}/accept", {"secret": made["secret"][:-1]})
+    post(api("moe"), f"invitations/{made['id']}/accept", {"secret": made["secret"]})
+    canaries = test_canaries.Canaries()
+
+    canaries.learn(made["secret"], "of an invitation")
+    count, found = test_canaries.resting(canaries)
+
+    assert families.active(family).filter(user_id="moe").exists()
+    assert (count > 100, found) == (True, [])
+    assert made["secret"] not in log_lines.getvalue()
 
 
 def test_who_is_in_a_family_sees_it_and_nobody_else_does(family: Family) -> None:

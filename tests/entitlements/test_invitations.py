@@ -151,3 +151,15 @@ def test_open_invitations_are_not_without_number() -> None:
         invitations.invite(family, "", asking=NO_KEY, at=T0)
 
     assert invitations.invite(family, "", asking=NO_KEY, at=T0 + 7 * DAY)[1]
+
+
+def test_a_job_writes_down_what_is_over_and_tells_it_once() -> None:
+    family = a_family()
+    over, _, _ = invitations.invite(family, "mia", lives=DAY, asking=NO_KEY, at=T0)
+    waiting, _, _ = invitations.invite(family, "max", asking=NO_KEY, at=T0)
+
+    written = [invitations.expire_all_due(at=T0 + DAY) for _ in range(2)]
+
+    assert written == [1, 0]
+    assert [FamilyMember.objects.get(pk=row.pk).status for row in (over, waiting)] == ["expired", "invited"]
+    assert Event.objects.filter(type="family.invitation_expired").count() == 1

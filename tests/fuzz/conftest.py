@@ -53,6 +53,6 @@ def ground(django_db_setup: None, django_db_blocker: DjangoDbBlocker, stripe_pro
 @pytest.fixture
 def root(ground: StripeSide) -> Client:
     """Give an admin's client, to whom a fault of ours is an answer."""
-    client = api("root", "admin")
+    client = api("root", "admin", **{"Change-Reason": "to see what breaks"})
     client.raise_request_exception = False
     return client

@@ -29,12 +29,15 @@ def test_no_value_of_any_field_breaks_us(root: Client, field: tuple[Asked, str, 
 
 
 # What else is a true answer: to `{}` where whoever asks is the one for whom it is, for a user for whom nothing waits to
-# be billed, and to what the buyer alone may say.
+# be billed or shared, and to what the buyer, or who was invited, alone may say.
 ALSO = {
     "post_customers": {201, 409},
     "post_payment_methods_setup": {201, 409},
     "post_invoices": {409},
     "post_subscription_consent": {403},
+    "post_families": {409},
+    "post_invitation_accept": {403},
+    "post_invitation_decline": {403},
 }
 
 
