@@ -1,3 +1,5 @@
 """The back office: one module a noun."""
 
+from entitlements.admin.entitlements import AwardAdmin as AwardAdmin
 from entitlements.admin.entitlements import EntitlementAdmin as EntitlementAdmin
+from entitlements.admin.overrides import OverrideAdmin as OverrideAdmin
