@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -91,7 +90,3 @@ class AwardAdmin(ReadOnly):
     list_filter = ("source_type",)
     list_select_related = ("version", "feature")
     search_fields = ("user_id__exact", "id__exact")
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let whoever sees grants see why they were given."""
-        return request.user.has_perm("entitlements.view_entitlement")
