@@ -1,4 +1,4 @@
-"""The only writers of entitlements.
+"""The only writers of entitlements; `amendments` alone changes one of them by hand.
 
 Each locks the rows it looks at in the order of user and id, writes one row of history for each change of an
 entitlement, and changes and announces nothing when there is nothing to change. Each runs inside its caller's

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from entitlements import grants, reservations
-from entitlements import grants, invitations
+from entitlements import grants, invitations, reservations
 from events import clock
 
 
 @shared_task(name="entitlements.expire")
 def expire() -> None:
     """Write down what has ended. May be repeated."""
-    grants.expire_all_due(at=clock.now())
+    at = clock.now()
+    grants.expire_all_due(at=at)
+    invitations.expire_all_due(at=at)
 
 
 @shared_task(name="entitlements.expire_reservations")
 def expire_reservations() -> None:
     """Give back what is held beyond its end. May be repeated."""
     reservations.expire_due(now=clock.now())
-    invitations.expire_all_due(at=clock.now())

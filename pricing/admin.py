@@ -9,13 +9,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.forms import BaseInlineFormSet, ModelForm
+from django.forms import BaseInlineFormSet, JSONField, ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from config.office import Editing, Explained, reason, staff
 from events import clock
-from pricing import features, plans, zones
+from pricing import features, plans, usage_limits, zones
 from pricing.errors import PricingError
 from pricing.inclusions import COLUMNS, Inclusion, require_fitting
 from pricing.models import Country, Feature, Plan, PlanFeature, PlanVersion, PriceOverride, Quote, Zone
@@ -149,13 +150,28 @@ class PlanAdmin(Editing):
 
 
 class VersionForm(Explained):
+    usage_limits = JSONField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+        help_text='Limits in one piece, such as {"api_calls": {"limit": 1000, "period": "month", "soft": true}}. '
+        "What it names takes the place of the feature's row below.",
+    )
+
     def clean(self) -> dict[str, Any]:
-        """Refuse an amount that Stripe cannot charge."""
+        """Refuse an amount that Stripe cannot charge, and limits that mean nothing."""
         said = super().clean() or {}
         if not self.errors:
-            terms = plans.Terms(**{name: said[name] for name in plans.TERMS_FIELDS})
-            _agreed(lambda: plans.require_sound(terms))
+            _agreed(lambda: plans.require_sound(self.terms()))
         return said
+
+    def terms(self, rows: tuple[Inclusion, ...] = ()) -> plans.Terms:
+        """Return what the page says, with what its rows include. Raises UsageLimitsWrong."""
+        limits = usage_limits.compiled(self.cleaned_data["usage_limits"] or {})
+        included = {each.feature: each for each in (*rows, *limits)}
+        return plans.Terms(
+            **{name: self.cleaned_data[name] for name in plans.TERMS_FIELDS},
+            features=tuple(included[code] for code in sorted(included)),
+        )
 
 
 class InclusionForms(BaseInlineFormSet[PlanFeature, PlanVersion, ModelForm[PlanFeature]]):
@@ -189,7 +205,7 @@ class Inclusions(TabularInline):
 @admin.register(PlanVersion)
 class PlanVersionAdmin(Editing):
     form = VersionForm
-    fields = ("plan", *plans.TERMS_FIELDS)
+    fields = ("plan", *plans.TERMS_FIELDS, "usage_limits")
     list_display = ("__str__", "billing_cycle", "amount", "published_at", "sold_at")
     list_filter = ("billing_cycle", "currency")
     inlines = (Inclusions,)
@@ -213,8 +229,7 @@ class PlanVersionAdmin(Editing):
         """Write nothing yet: a version and what it includes are one thing, saved together below."""
 
     def save_related(self, request: HttpRequest, form: VersionForm, formsets: list[Any], change: bool) -> None:
-        said = {name: form.cleaned_data[name] for name in plans.TERMS_FIELDS}
-        terms = plans.Terms(**said, features=formsets[0].inclusions())
+        terms = form.terms(formsets[0].inclusions())
         with staff(request):
             if change:
                 plans.revise(form.instance, terms, at=clock.now())

@@ -11,9 +11,11 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from entitlements import grants
+from entitlements import amendments, awards, grants
+from entitlements.awards import Gift
 from entitlements.models import Entitlement
 from events import history
+from events.asking import Asking
 from events.models import Event
 from pricing.models import Plan, PlanVersion
 from tests.entitlements.conftest import DAY, SUBSCRIPTION, T0
@@ -192,3 +194,61 @@ def test_the_job_leaves_what_somebody_else_holds(version: PlanVersion) -> None:
     with transaction.atomic():
         after = grants.expire_due(at=END)
     assert (during, after, told("expired")) == (0, 0, 0)
+
+
+def lengthened() -> None:
+    """Let the promotion end as two members of staff have agreed, without knowing of each other."""
+    grant = Entitlement.objects.get(source_type="promotion")
+    amendments.amend(grant, {"expires_at": END + 9000 * DAY}, reason="agreed")
+
+
+def a_promotion() -> None:
+    gift = Gift(feature_code="export", source_type="promotion")
+    awards.give("ann", gift, reason="agreed", asking=Asking("admin:root", None, ""))
+
+
+def test_two_members_of_staff_who_change_the_same_tell_it_once() -> None:
+    a_promotion()
+
+    run_while_the_first_is_open(lengthened)
+
+    assert told("updated") == 1
+
+
+@pytest.mark.usefixtures("without_row_locks")
+def test_without_locks_both_tell_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_promotion()
+    monkeypatch.setattr(history, "hold", lambda subject: None)
+
+    run_while_the_first_is_open(lengthened)
+
+    assert told("updated") == 2
+
+
+def test_staff_and_money_never_wait_for_each_other_in_a_circle(version: PlanVersion) -> None:
+    """Money has the user's history and then wants his grants: staff who want both take history first too."""
+    with transaction.atomic():
+        renewal(version, 0)()
+    backend: list[int] = []
+    over = threading.Event()
+
+    def hold_back() -> str:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                backend.append(cursor.fetchone()[0])
+            grant = Entitlement.objects.filter(source_id=SUBSCRIPTION.id).earliest("id")
+            return amendments.amend(grant, {"status": "suspended"}, reason="agreed").status
+        finally:
+            over.set()
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            history.record("payment.completed", subject=history.user("ann"), object="payment:1", at=END)
+            holding = pool.submit(hold_back)
+            wait_until_blocked(backend, over)
+            past_due()
+        held = holding.result(PATIENCE_SECONDS)
+
+    assert (held, told("suspended"), told("updated")) == ("suspended", 1, version.features.count())

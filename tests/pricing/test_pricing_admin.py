@@ -212,6 +212,41 @@ def test_a_version_that_cannot_be_sold_is_refused_on_the_page(
     assert not PlanVersion.objects.filter(plan="team").exists()
 
 
+def test_limits_are_taken_in_one_piece_too_and_come_before_the_rows(anna: Client, at: datetime) -> None:
+    """PL-01, US-03."""
+    plans.add("team", at=at, name="Team")
+    rows = [{"feature": "api_calls", "limit": 100, "period": "month"}, {"feature": "export"}]
+    limits = '{"api_calls": {"limit": 7, "period": "week", "per_member_cap": 2}, "storage_gb": null}'
+
+    answer = anna.post("/admin/pricing/planversion/add/", version_form("team", *rows, usage_limits=limits))
+
+    assert answer.status_code == 302
+    assert plans.terms_of(PlanVersion.objects.get(plan="team")).features == (
+        Inclusion("api_calls", limit=7, period="week", member_cap=2),
+        Inclusion("export"),
+        Inclusion("storage_gb", period="never"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ("{", "Enter a valid JSON"),
+        ("[1]", "it must be an object of feature codes"),
+        ('{"export": 1}', "usage_limits.export: it is boolean"),
+        ('{"api_calls": {"limit": 1, "per": "day"}}', "usage_limits.api_calls.per: this word is not known"),
+    ],
+)
+def test_limits_that_mean_nothing_are_refused_on_the_page(anna: Client, at: datetime, limits: str, why: str) -> None:
+    plans.add("team", at=at, name="Team")
+
+    answer = anna.post("/admin/pricing/planversion/add/", version_form("team", usage_limits=limits))
+
+    assert answer.status_code == 200
+    assert why in answer.content.decode()
+    assert not PlanVersion.objects.filter(plan="team").exists()
+
+
 def test_a_sold_version_is_read_only(anna: Client, a_plan: Plans, at: datetime) -> None:
     version = a_plan("team")
     plans.mark_sold(version, at)
