@@ -269,6 +269,7 @@ SPECTACULAR_SETTINGS = {
         "RefundReason": "billing.models.refund.Refund.Reason",
         "PaymentStatus": "billing.serializers.payments.SHOWN",
         "HoldReason": "entitlements.models.Reason",
+        "InvitationStatus": "entitlements.models.FamilyMember.Status",
     },
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
