@@ -57,13 +57,11 @@ def grant(
     May be repeated. Rows that are missing are made, others take the new dates and terms, an expired one runs again,
     a suspended one too unless `keep_suspended` or staff hold it back; features that the version lacks are canceled. A
     source that was revoked, or ended by `cancel`, gives nothing any more. A renewal without a gap keeps the first
-    start, because limits count their periods from it. What the family of the user shares of it, `sharing` says.
-    Raises SpanReversed, GraceWithoutEnd, and RuntimeError outside a transaction.
+    start, because limits count their periods from it. Raises SpanReversed, GraceWithoutEnd, and RuntimeError outside a
+    transaction.
     """
     span = Span(starts_at, ends_at, grace_until)
-    # Whoever makes or leaves a family holds this too: each sees what the other did.
-    history.hold(history.user(user_id))
-    terms = terms_of(version, subscription_id, sharing.family_of(user_id, source.type, source.id, version))
+    terms = terms_of(version, subscription_id, _shared_with(user_id, source, version))
     return give(user_id, terms, source=source, span=span, at=at, keep_suspended=keep_suspended)
 
 
@@ -198,6 +196,12 @@ def _locked(source: Source) -> QuerySet[Entitlement]:
 
 def _in_order(rows: QuerySet[Entitlement]) -> QuerySet[Entitlement]:
     return rows.order_by("user_id", "id").select_for_update()
+
+
+def _shared_with(user_id: str, source: Source, version: PlanVersion) -> str | None:
+    """Return the family that shares what is granted. Whoever makes or leaves one holds the same history."""
+    history.hold(history.user(user_id))
+    return sharing.family_of(user_id, source.type, source.id, version)
 
 
 def terms_of(version: PlanVersion, subscription_id: str = "", family_id: str | None = None) -> Terms:
