@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -15,20 +15,20 @@ from uuid import uuid4
 import pytest
 from django.conf import LazySettings
 from django.core.wsgi import get_wsgi_application
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import QueryDict
 
-from config import check_lane
+from config import check_lane, metrics
 from config.api import limiting
-from entitlements import grants
+from entitlements import grants, snapshot
 from entitlements.grants import Source
-from entitlements.models import SourceType
+from entitlements.models import Entitlement, SourceType
 from events import clock
 from keys import service_keys
 from keys.ring import ring
 from tests.api import token
 from tests.config import test_logs
-from tests.entitlements.conftest import a_version
+from tests.entitlements.conftest import TICK, a_version
 
 lines = test_logs.lines
 GIVEN = Source(SourceType.PROMOTION, "a promotion")
@@ -85,14 +85,12 @@ class Server:
 
 
 def alike(answer: Answer) -> Any:
-    """Take out what is never the same: the id of the request, and the moment."""
+    """Take out what is never the same: the id of the request, and what time it is."""
     status, headers, text = answer
-    text = re.sub(rb'"(as_of|fresh_until|request_id)": ?"[^"]*"', b"", text)
-    return (
-        status,
-        [(name, "" if name in ("X-Request-Id", "Content-Length") else value) for name, value in headers],
-        text,
-    )
+    text = re.sub(rb'"(as_of|fresh_until|request_id)": ?"[^"]*"|\d+ seconds?', b"", text)
+    kept = [(name, re.sub(r"t=\d+$", "t=", value)) for name, value in headers]
+    own = ("X-Request-Id", "Content-Length", "Retry-After")
+    return status, [(name, "" if name in own else value) for name, value in kept], text
 
 
 def plain(user_id: str = "ann", feature_code: str = "pdf", **more: object) -> str:
@@ -419,3 +417,75 @@ def test_a_service_key_is_taken_and_ends(ways: Ways) -> None:
     known._callers.clear()
 
     assert server.ask("lane", plain(), bearer=secret.text)[0] == "401 Unauthorized"
+
+
+def test_the_lane_counts_as_django_does_and_writes_no_line(
+    server: Server, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """A line for each check would take longer than the check; refusals have theirs, from Django."""
+    given = learn(server)
+    counted = metrics.REQUESTS.labels("GET", PATH[1:], 200)
+    lane: Any = server.both["lane"]
+    lane._tallies["GET"].tell()
+    before, written = counted._value.get(), len(lines())
+
+    for _ in range(3):
+        server.ask("lane", plain(), bearer=given)
+    lane._tallies["GET"].tell()
+
+    assert (counted._value.get() - before, server.asked) == (3, 0)
+    assert len(lines()) == written
+
+
+def test_a_change_shows_in_the_next_answer(server: Server) -> None:
+    """What was rendered before is told only of the same facts."""
+    given = learn(server)
+    first = [json.loads(server.ask("lane", plain(), bearer=given)[2])["allowed"] for _ in range(3)]
+
+    with transaction.atomic():
+        grants.revoke(GIVEN, reason="staff", at=clock.now())
+    then = json.loads(server.ask("lane", plain(), bearer=given)[2])
+
+    assert first == [True] * 3
+    assert (then["allowed"], then["reason_code"]) == (False, "revoked")
+    assert server.asked == 0
+
+
+def test_a_rendered_answer_ends_with_the_grant(server: Server) -> None:
+    """Nothing is written when a date passes."""
+    given = learn(server)
+    lane: Any = server.both["lane"]
+
+    for _ in range(3):
+        server.ask("lane", plain(), bearer=given)
+
+    answer = lane._questions.of_query(plain()).answer
+    assert answer.until == Entitlement.objects.get(user_id="ann", feature_id="pdf").ends_at
+    assert b'"fresh_until":"%bZ"' % answer.until.isoformat()[:-6].encode() in answer.at(answer.until - TICK)
+
+
+def test_the_lane_can_be_closed(granted: None, settings: LazySettings) -> None:
+    """One setting, read when the process starts."""
+    settings.CHECK_FAST_LANE = False
+    server = Server()
+
+    learn(server)
+    server.ask("lane", plain(), bearer=token("ann", "service"))
+
+    assert server.asked == 1
+
+
+def test_a_lost_connection_costs_one_detour(server: Server) -> None:
+    """Postgres has ended our connections: no check is refused."""
+    given = learn(server)
+    snapshot.forget()
+    connection.close()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    statuses = [server.ask("lane", plain(user_id), bearer=given)[0] for user_id in USERS]
+
+    assert statuses == ["200 OK"] * len(USERS)
