@@ -38,6 +38,7 @@ app.conf.update(
         "ask again about what is unknown": {"task": "billing.settle_unknown", "schedule": 60.0},
         "follow changed rules": {"task": "billing.apply_policy", "schedule": 60.0},
         "write down what has ended": {"task": "entitlements.expire", "schedule": 60.0},
+        "give back what is held too long": {"task": "entitlements.expire_reservations", "schedule": 60.0},
         "seal history": {"task": "events.seal", "schedule": 300.0},
         "settle claimed countries": {"task": "billing.settle_zones", "schedule": 60.0},
         "tell customers": {"task": "billing.tell_customers", "schedule": 300.0},

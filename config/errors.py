@@ -18,6 +18,7 @@ import billing.customer_errors
 import billing.errors
 import billing.subscription_errors
 import entitlements.errors
+import entitlements.usage_errors
 import events.asking
 import keys.errors
 import pricing.errors
@@ -39,6 +40,11 @@ STATUS: dict[type[Exception], int] = {
     pricing.errors.PlanVersionFrozen: 409,
     pricing.errors.ZonesMissing: 503,
     entitlements.errors.EntitlementsError: 400,
+    entitlements.usage_errors.UsageRefused: 409,
+    entitlements.usage_errors.BelowZero: 409,
+    entitlements.usage_errors.CorrectionRefused: 409,
+    entitlements.usage_errors.CorrectsACorrection: 409,
+    entitlements.usage_errors.ReservationOver: 409,
     keys.errors.KeysError: 400,
     billing.errors.BillingError: 400,
     billing.errors.StripeUnknown: 503,
@@ -133,7 +139,9 @@ def _domain(error: Exception, request: Request) -> Response | None:
     code, field, wait = (getattr(error, name, None) for name in ("code", "field", "retry_after"))
     place = {"parameter": str(field)} if request.method in BODILESS else {"pointer": f"#/{field}"}
     errors = [{**place, "code": str(code), "detail": str(error)}] if field else None
-    return problem(status, str(code), str(error), errors=errors, headers={"Retry-After": str(wait)} if wait else {})
+    headers = {"Retry-After": str(wait)} if wait else {}
+    members = getattr(error, "members", None)
+    return problem(status, str(code), str(error), errors=errors, headers=headers, members=members)
 
 
 def _page(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:

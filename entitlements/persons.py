@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from entitlements.models import Entitlement
+from django.db.models import Model
+
+from entitlements.models import Entitlement, Reservation, UsageEvent
+
+KEEPING: tuple[type[Model], ...] = (Entitlement, Reservation, UsageEvent)
 
 
 def erase(user_id: str) -> int:
-    """Empty what the product wrote beside the grants of a user, and return how many rows. Grants stay: they are ids.
+    """Empty what the product wrote beside a user's grants and uses, and return how many rows. They stay: they are ids.
 
     Runs inside the caller's transaction; may be repeated.
     """
-    return Entitlement.objects.filter(user_id=user_id).exclude(metadata={}).update(metadata={})
+    mine = (model._default_manager.filter(user_id=user_id).exclude(metadata={}) for model in KEEPING)
+    return sum(rows.update(metadata={}) for rows in mine)

@@ -47,7 +47,7 @@ class Pool:
     """`limit` units (None is unlimited) in `period`; `soft` lets more through, `share` is one member's part of it.
 
     `before` is where the period before was counted, for what rolls over of it. `spent` is what other pools have
-    already taken of this limit.
+    already taken of this limit, and `instead_of` are theirs.
     """
 
     key: Key
@@ -59,6 +59,7 @@ class Pool:
     share_cap: int | None = None
     before: Key | None = None
     spent: int = 0
+    instead_of: tuple[Key, ...] = ()
 
 
 Tallies = Mapping[Key, Tally]
@@ -87,7 +88,7 @@ def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: str, talli
     if rule.operation == "max" and pools and (total is None or (rule.limit is not None and rule.limit <= total)):
         return list(pools)
     taken = sum(tallies.get(pool.key, Tally()).used + tallies.get(pool.key, Tally()).reserved for pool in pools)
-    return [replace(made, spent=taken)]
+    return [replace(made, spent=taken, instead_of=tuple(pool.key for pool in pools))]
 
 
 def of_rule(rule: Rule, pools: Sequence[Pool], user_id: str, feature: str) -> Pool:
@@ -161,8 +162,9 @@ def _counted(user_id: str, feature: str, grant: Grant) -> Pool:
 
 def _shared(pool: Pool, user_id: str) -> Pool:
     grant = pool.grant
-    if grant is None or not grant.user_id or grant.user_id == user_id or grant.member_cap is None:
+    if grant is None or not grant.user_id or grant.user_id == user_id:
         return pool
+    # Counted without a cap too: one may come within the period.
     return replace(pool, share=pool.key._replace(member=user_id), share_cap=grant.member_cap)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from entitlements import grants
+from entitlements import grants, reservations
 from events import clock
 
 
@@ -12,3 +12,9 @@ from events import clock
 def expire() -> None:
     """Write down what has ended. May be repeated."""
     grants.expire_all_due(at=clock.now())
+
+
+@shared_task(name="entitlements.expire_reservations")
+def expire_reservations() -> None:
+    """Give back what is held beyond its end. May be repeated."""
+    reservations.expire_due(now=clock.now())

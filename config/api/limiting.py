@@ -40,6 +40,8 @@ DEFAULT, WEBHOOKS = "default", "webhooks"
 OF_OPERATION = {"POST checkout-sessions": "checkout", "POST refunds": "refunds"}
 CHECKS = {"GET entitlement-check", "POST entitlement-check", "POST entitlement-check-bulk"}
 CHECKS |= {"POST ofrep-flag", "POST ofrep-flags"}
+# What a service does with every request of its own users.
+CHECKS |= {"POST usage", "POST usage-batch", "POST reservations", "POST reservation-commit", "POST reservation-release"}
 WEBHOOK = "POST stripe-webhook"
 
 

@@ -16,6 +16,7 @@ from rest_framework.exceptions import APIException, ParseError, UnsupportedMedia
 from rest_framework.parsers import BaseParser
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_BATCH_BYTES = 1024 * 1024
 MAX_DEPTH = 20
 # Integers beyond it are no longer exact where numbers are doubles, as in JavaScript.
 MAX_INTEGER = 2**53 - 1
@@ -44,9 +45,10 @@ class BodyTooLarge(APIException):
 
 
 class StrictJSON(BaseParser):
-    """The only parser of the API: every other content type is a 415."""
+    """The parser of the API: every content type that an operation does not name is a 415."""
 
     media_type = "application/json"
+    most_bytes = MAX_BODY_BYTES
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -55,10 +57,28 @@ class StrictJSON(BaseParser):
         charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", media_type or "", re.IGNORECASE)
         if charset and charset[1].lower() not in ("utf-8", "utf8"):
             raise UnsupportedMediaType(str(media_type))
-        body = stream.read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLarge
+        body = stream.read(self.most_bytes + 1)
+        if len(body) > self.most_bytes:
+            raise BodyTooLarge(self.most_bytes)
         return read(body)
+
+
+class StrictBatch(StrictJSON):
+    """The same rules for a thousand small things at once."""
+
+    most_bytes = MAX_BATCH_BYTES
+
+
+class CloudEvent(StrictJSON):
+    """One CloudEvent in its structured form."""
+
+    media_type = "application/cloudevents+json"
+
+
+class CloudEvents(StrictBatch):
+    """A batch of them."""
+
+    media_type = "application/cloudevents-batch+json"
 
 
 class Pairs(dict[str, Any]):

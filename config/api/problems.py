@@ -21,8 +21,12 @@ def problem(
     *,
     errors: list[dict[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Make the answer. `errors` name each field that is wrong: `{pointer | parameter | header, code, detail}`."""
+    """Make the answer. `errors` name each field that is wrong: `{pointer | parameter | header, code, detail}`.
+
+    `members` say more of this kind of problem (RFC 9457, 3.2).
+    """
     shown: dict[str, Any] = {
         "type": f"/problems/{code}",
         "title": HTTPStatus(status).phrase,
@@ -30,6 +34,7 @@ def problem(
         "detail": detail,
         "code": code,
         "request_id": context.request_id.get(),
+        **(members or {}),
     }
     if errors:
         shown["errors"] = errors

@@ -97,6 +97,13 @@ ROLES: Mapping[str, Row] = {
     "GET user-entitlements": OWNER_AND_READERS,
     "POST ofrep-flag": OWNER_AND_READERS,
     "POST ofrep-flags": OWNER_AND_READERS,
+    "POST usage": SERVICES_AND_ADMIN,
+    "POST usage-batch": SERVICES_AND_ADMIN,
+    "POST usage-corrections": ADMIN,
+    "POST reservations": SERVICES_AND_ADMIN,
+    "POST reservation-commit": SERVICES_AND_ADMIN,
+    "POST reservation-release": SERVICES_AND_ADMIN,
+    "GET user-usage": OWNER_AND_READERS,
     "GET events": STAFF_AND_SERVICES,
     "POST stripe-webhook": EVERYBODY,
 }
@@ -122,6 +129,12 @@ SCOPES: Mapping[str, Scope] = {
     "GET user-entitlements": Scope.CHECK,
     "POST ofrep-flag": Scope.CHECK,
     "POST ofrep-flags": Scope.CHECK,
+    "POST usage": Scope.USAGE_WRITE,
+    "POST usage-batch": Scope.USAGE_WRITE,
+    "POST reservations": Scope.USAGE_WRITE,
+    "POST reservation-commit": Scope.USAGE_WRITE,
+    "POST reservation-release": Scope.USAGE_WRITE,
+    "GET user-usage": Scope.CHECK,
     "GET events": Scope.EVENTS_READ,
 }
 

@@ -10,3 +10,4 @@ from entitlements.models.override import Override as Override
 from entitlements.models.usage import Reservation as Reservation
 from entitlements.models.usage import UsageCounter as UsageCounter
 from entitlements.models.usage import UsageEvent as UsageEvent
+from entitlements.models.usage import UsageThreshold as UsageThreshold

@@ -80,10 +80,38 @@ class UsageEvent(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["principal", "event_id"], name="one_usage_per_event_id"),)
-        indexes = (models.Index(fields=["user_id", "feature", "at"], name="usage_of_a_user"),)
+        indexes = (
+            models.Index(fields=["user_id", "feature", "at"], name="usage_of_a_user"),
+            models.Index(fields=["corrects"], condition=~Q(corrects=None), name="usage_corrections"),
+        )
 
     def __str__(self) -> str:
         return f"{self.units} {self.feature_id} of {self.user_id}"
+
+
+class UsageThreshold(models.Model):
+    """A share of a limit, in percent, that was reached: told once in a period."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subject = models.CharField(max_length=300)
+    feature = models.ForeignKey(
+        Feature, on_delete=models.PROTECT, related_name="+", db_column="feature_code", db_index=False
+    )
+    period_start = models.DateTimeField()
+    percent = models.PositiveSmallIntegerField()
+    used = models.BigIntegerField()
+    limit = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["subject", "feature", "period_start", "percent"], name="one_threshold_per_period"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.subject} reached {self.percent} % of {self.feature_id}"
 
 
 class Reservation(Moving, Keyed):
@@ -108,6 +136,7 @@ class Reservation(Moving, Keyed):
         Feature, on_delete=models.PROTECT, related_name="+", db_column="feature_code", db_index=False
     )
     units = models.BigIntegerField()
+    overage = models.BigIntegerField(default=0, help_text="How much of it was above a soft limit.")
     committed = models.BigIntegerField(null=True, blank=True)
     counters = ArrayField(models.UUIDField(), default=list)
     shares = ArrayField(models.BigIntegerField(), default=list)

@@ -33,6 +33,7 @@ from billing.models import (
     SubscriptionOrder,
 )
 from config.api.roles import ROLES
+from entitlements.models import Reservation
 from pricing.imported import ZoneImport
 from pricing.models import Country, Quote
 from tests.api import api, places
@@ -132,10 +133,22 @@ MAKING = {
     "POST invoices": Making(
         "invoices", "admin", invoice_bodies, Invoice, ready=lambda: bill_later(Customer.objects.get(user_id="anna"))
     ),
+    "POST reservations": Making(
+        "usage/reservations",
+        "admin",
+        lambda: [{"user_id": "anna", "feature_code": "api_calls", "units": units} for units in (1, 2, 3)],
+        Reservation,
+    ),
     "POST pricing-zones-bulk": Making("pricing-zones/bulk", "admin", zone_bodies, ZoneImport, 200),
 }
 # What makes nothing of its own: a question, a decision that the row takes once, and Stripe's events by their ids.
 NOT_MAKING = {
+    # Uses have ids of their sender's own: raced in tests/entitlements/test_usage_races.py.
+    "POST usage",
+    "POST usage-batch",
+    "POST usage-corrections",
+    "POST reservation-commit",
+    "POST reservation-release",
     "POST entitlement-check",
     "POST entitlement-check-bulk",
     "POST ofrep-flag",

@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 
 from billing import approvals, pausing, payment_methods, proposals, refunds, subscriptions
@@ -33,7 +34,9 @@ from billing.models import (
 )
 from config.api.authentication import Role
 from config.api.roles import DEEDS, ROLES, Reach
-from entitlements.models import Entitlement
+from entitlements import reservations, usage
+from entitlements.models import Entitlement, Reservation, UsageCounter, UsageEvent
+from entitlements.usage import Use
 from events import clock
 from pricing import plans, quotes, zones
 from tests.api import api
@@ -69,6 +72,9 @@ class Things:
     card: UUID | str
     old_card: UUID | str
     dispute: UUID | str
+    used: UUID | str
+    held: UUID | str
+    freed: UUID | str
 
 
 Call = tuple[str, dict[str, Any] | None]
@@ -244,6 +250,15 @@ OPERATIONS: dict[str, Operation] = {
     "GET user-entitlements": of_user("/users/{user_id}/entitlements"),
     "POST ofrep-flag": flag_of("/ofrep/v1/evaluate/flags/export"),
     "POST ofrep-flags": flag_of("/ofrep/v1/evaluate/flags"),
+    "POST usage": of_user("/usage", feature_code="api_calls", user_id="{user_id}", event_id="e-1"),
+    "POST usage-batch": nothing("/usage/batch", {"events": [{"user_id": "anna"}]}),
+    "POST usage-corrections": Operation(
+        lambda things: ("/usage/corrections", {"usage_id": str(things.used), "units": -1, "reason": "twice"}), "object"
+    ),
+    "POST reservations": of_user("/usage/reservations", feature_code="api_calls", user_id="{user_id}"),
+    "POST reservation-commit": found("/usage/reservations/{held}/commit", {}),
+    "POST reservation-release": found("/usage/reservations/{freed}/release"),
+    "GET user-usage": of_user("/users/{user_id}/usage"),
     "GET events": nothing("/events"),
     "POST stripe-webhook": nothing("/webhooks/stripe", {"id": "evt_1"}),
 }
@@ -251,6 +266,8 @@ OPERATIONS: dict[str, Operation] = {
 UNSIGNED = "POST stripe-webhook"
 # A user is a customer once, and by the time it is called each of these users is one: they have checkouts.
 MADE_BEFORE = "POST customers"
+# Who was granted nothing uses nothing.
+TAKING = {"POST usage", "POST reservations"}
 
 
 def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Things:
@@ -273,7 +290,19 @@ def bought(stripe: StripeSide, user_id: str, *, country: str, plan: str) -> Thin
         **dict(zip(("invoice", "waiting", "hopeless"), (first, *unpaid), strict=True)),
         **dict(zip(("customer", "card", "old_card"), (customer, *cards), strict=True)),
         dispute=disputed(stripe, subscription),
+        **metered(user_id),
     )
+
+
+def metered(user_id: str) -> dict[str, UUID]:
+    """Let a user use something, and hold some more twice."""
+    now, asking = clock.now(), Asking.of("admin:alice", None, {})
+    used, _ = usage.record(Use(user_id, "api_calls", 100, f"first-{user_id}"), principal="admin:alice", now=now)
+    held = [
+        reservations.reserve(user_id, "api_calls", 1, expires_in=timedelta(hours=1), asking=asking, now=now)[0].pk
+        for _ in range(2)
+    ]
+    return {"used": used.pk, "held": held[0], "freed": held[1]}
 
 
 def disputed(stripe: StripeSide, subscription: Subscription) -> UUID:
@@ -286,6 +315,11 @@ def disputed(stripe: StripeSide, subscription: Subscription) -> UUID:
 def deleted(things: Things) -> Things:
     """Take all rows of a user away, as no operation of ours ever does."""
     mine = {"payment__customer__user_id": things.user_id}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        UsageEvent.objects.filter(user_id=things.user_id).delete()
+        Reservation.objects.filter(user_id=things.user_id).delete()
+        UsageCounter.objects.filter(subject=f"user:{things.user_id}").delete()
     RefundApproval.objects.filter(**mine).delete()
     Refund.objects.filter(**mine).delete()
     Dispute.objects.filter(**mine).delete()
@@ -349,6 +383,8 @@ def expected(operation: str, role: Role, whose: str) -> int:
         return 404
     if named.finds and whose in ("absent", "deleted"):
         return 404
+    if operation in TAKING and whose in ("absent", "deleted"):
+        return 409
     return {UNSIGNED: 400, MADE_BEFORE: 409}.get(operation, 200)
 
 

@@ -51,6 +51,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "post_entitlement_check_bulk": {"user_ids": ["anna"], "feature_codes": ["export"]},
     "post_ofrep_flag": {"context": {"targetingKey": "anna"}},
     "post_ofrep_flags": {"context": {"targetingKey": "anna"}},
+    "post_usage": {"user_id": "anna", "feature_code": "export", "units": 1, "event_id": "e-1", "metadata": {"a": "b"}},
+    "post_usage_batch": {"events": [{"user_id": "anna", "feature_code": "export", "event_id": "e-1"}]},
+    "post_usage_corrections": {"usage_id": ABSENT, "units": -1, "reason": "twice"},
+    "post_reservations": {"user_id": "anna", "feature_code": "export", "units": 1, "expires_in": 60},
+    "post_reservation_commit": {"units": 1},
     "put_pricing_zone": {"country": "Nowhere", "zone": "D"},
     "post_pricing_zones_bulk": {"rows": [{"iso_code": "QM", "country": "Nowhere", "zone": "D"}], "dry_run": True},
 }

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config.api.authentication import principal
+from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
+from config.api.masking import seen_by
+from config.api.strict import insist_on_nothing
+from entitlements import reservations
+from entitlements.models import Reservation
+from entitlements.serializers.reservations import CommitSaid, ReservationSaid, ReservationSerializer
+from events import clock
+from events.asking import Asking
+
+
+class Reservations(APIView):
+    @extend_schema(request=ReservationSaid, responses={201: ReservationSerializer}, parameters=[IDEMPOTENCY_KEY])
+    def post(self, request: Request) -> Response:
+        """Hold units until they are used or given back. 409 when they do not fit: `code` is the reason."""
+        body = ReservationSaid(data=request.data)
+        body.is_valid(raise_exception=True)
+        said: dict[str, Any] = dict(body.validated_data)
+        row, replayed = reservations.reserve(
+            said["user_id"],
+            said["feature_code"],
+            said["units"],
+            expires_in=timedelta(seconds=said["expires_in"]),
+            asking=Asking.of(principal(request).name, idempotency_key(request), said),
+            now=clock.now(),
+            metadata=said.get("metadata"),
+        )
+        return made(ReservationSerializer(row, context=seen_by(request)).data, replayed)
+
+
+class ReservationCommit(APIView):
+    @extend_schema(request=CommitSaid, responses=ReservationSerializer)
+    def post(self, request: Request, id: UUID) -> Response:
+        """Count what was used of what is held, and give the rest back. May be repeated."""
+        body = CommitSaid(data=request.data)
+        body.is_valid(raise_exception=True)
+        row, replayed = reservations.commit(
+            get_object_or_404(Reservation, pk=id),
+            units=body.validated_data.get("units"),
+            principal=principal(request).name,
+            now=clock.now(),
+        )
+        return made(ReservationSerializer(row, context=seen_by(request)).data, replayed, status=200)
+
+
+class ReservationRelease(APIView):
+    @extend_schema(request=None, responses=ReservationSerializer)
+    def post(self, request: Request, id: UUID) -> Response:
+        """Give back what is held. May be repeated."""
+        insist_on_nothing(request)
+        row, replayed = reservations.release(get_object_or_404(Reservation, pk=id), now=clock.now())
+        return made(ReservationSerializer(row, context=seen_by(request)).data, replayed, status=200)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet, Sum
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config.api.authentication import principal
+from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
+from config.api.masking import seen_by
+from config.api.pagination import PageQuery, page
+from config.api.parsing import CloudEvent, CloudEvents, StrictBatch, StrictJSON
+from config.api.permissions import subject
+from config.api.strict import valid
+from entitlements import snapshot, usage, usage_batches, usage_corrections
+from entitlements.models import UsageCounter, UsageEvent
+from entitlements.serializers.usage import (
+    CloudEventSaid,
+    CorrectionSaid,
+    UsageBatchSaid,
+    UsageBatchSerializer,
+    UsageCounterSerializer,
+    UsagePage,
+    UsageQuery,
+    UsageSaid,
+    UsageSerializer,
+    read_each,
+    read_one,
+    told,
+)
+from events import clock
+from events.asking import Asking
+
+
+class Usage(APIView):
+    parser_classes = (StrictJSON, CloudEvent)
+
+    @extend_schema(
+        request={"application/json": UsageSaid, CloudEvent.media_type: CloudEventSaid}, responses={201: UsageSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        """Write down a use, once for its event_id (US-01). 409 when it does not fit: `code` is the reason."""
+        cloud = _is(request, CloudEvent)
+        body: Any = CloudEventSaid(data=request.data) if cloud else UsageSaid(data=request.data)
+        body.is_valid(raise_exception=True)
+        use = read_one(body.validated_data, cloud=cloud)
+        row, replayed = usage.record(use, principal=principal(request).name, now=clock.now())
+        return made(UsageSerializer(row, context=seen_by(request)).data, replayed)
+
+
+class UsageBatch(APIView):
+    parser_classes = (StrictBatch, CloudEvents)
+
+    @extend_schema(
+        request={"application/json": UsageBatchSaid, CloudEvents.media_type: CloudEventSaid(many=True)},
+        responses=UsageBatchSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        """Write down at most 1,000 uses, each for itself: 200 says what became of each."""
+        cloud = _is(request, CloudEvents)
+        body = UsageBatchSaid(data={"events": request.data} if cloud else request.data)
+        body.is_valid(raise_exception=True)
+        uses, faults = read_each(body.validated_data["events"], cloud=cloud)
+        asker = principal(request).name
+        outcomes = usage_batches.record_many(list(uses.values()), principal=asker, now=clock.now())
+        return Response(told(dict(zip(uses, outcomes, strict=True)), faults))
+
+
+class UsageCorrections(APIView):
+    @extend_schema(request=CorrectionSaid, responses={201: UsageSerializer}, parameters=[IDEMPOTENCY_KEY])
+    def post(self, request: Request) -> Response:
+        """Correct a use by a row beside it. What is given back goes to the pools that paid."""
+        body = CorrectionSaid(data=request.data)
+        body.is_valid(raise_exception=True)
+        said: dict[str, Any] = dict(body.validated_data)
+        asking = Asking.of(principal(request).name, idempotency_key(request), said)
+        meant = get_object_or_404(UsageEvent, pk=said["usage_id"])
+        row, replayed = usage_corrections.correct(
+            meant, said["units"], reason=said["reason"], asking=asking, now=clock.now()
+        )
+        return made(UsageSerializer(row, context=seen_by(request)).data, replayed)
+
+
+class UserUsage(APIView):
+    @extend_schema(parameters=[UsageQuery, PageQuery], responses=UsagePage)
+    def get(self, request: Request, user_id: str) -> Response:
+        """Show what a user used in a time, and the counters of the periods in it (US-01)."""
+        asked = valid(UsageQuery, request)
+        rows = UsageEvent.objects.filter(_within(asked, "at", "at"), user_id=subject(request, user_id))
+        totals = rows.values("feature_id").annotate(units=Sum("units")).order_by("feature_id")
+        shown = [{"feature_code": row["feature_id"], "units": row["units"]} for row in totals]
+        periods = UsageCounterSerializer(_counters(user_id, asked), many=True).data
+        return Response({**page(request, rows, UsageSerializer), "totals": shown, "periods": periods})
+
+
+def _is(request: Request, parser: type[StrictJSON]) -> bool:
+    return str(request.content_type).split(";")[0].strip().lower() == parser.media_type
+
+
+def _within(asked: dict[str, Any], start: str, end: str) -> Q:
+    """Limit rows to those of a feature that touch `[from, to)`."""
+    wanted = Q(feature_id=asked["feature_code"]) if "feature_code" in asked else Q()
+    if "from" in asked and "to" in asked and asked["to"] <= asked["from"]:
+        raise ValidationError({"to": "It must be later than `from`."})
+    if "from" in asked:
+        wanted &= Q(**{f"{end}__gte": asked["from"]}) | Q(**{f"{end}__isnull": True})
+    return wanted & Q(**{f"{start}__lt": asked["to"]}) if "to" in asked else wanted
+
+
+def _counters(user_id: str, asked: dict[str, Any]) -> QuerySet[UsageCounter]:
+    """Find what is counted of the user's own pools, and of his share of his family's; at most the last 100."""
+    known = snapshot.current(user_id)
+    owners = {grant.user_id for grants in known.grants.values() for grant in grants} - {user_id}
+    mine = Q(subject=f"user:{user_id}", member="")
+    shared = Q(subject__in=[f"user:{owner}" for owner in owners], member=user_id)
+    rows = UsageCounter.objects.filter(mine | shared, _within(asked, "period_start", "period_end"))
+    return rows.order_by("-period_start", "feature_id", "id")[:100]
