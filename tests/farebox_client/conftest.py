@@ -20,9 +20,10 @@ Clients = Callable[..., Farebox]
 
 
 class LossyWay:
-    """A way to the server that loses the first `losses` replies: they are made there, and never arrive."""
+    """A way to the server that loses the first replies: they are made there, and `instead` arrives, or nothing."""
 
-    def __init__(self, url: str, losses: int):
+    def __init__(self, url: str, losses: int, instead: bytes = b""):
+        self._instead = instead
         self._target = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
         self._losses = losses
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -44,8 +45,10 @@ class LossyWay:
                 self.requests.append(request)
                 far.sendall(request)
                 reply = b"".join(iter(lambda far=far: far.recv(65536), b""))
-                if len(self.requests) > self._losses:
-                    near.sendall(reply)
+                near.sendall(reply if len(self.requests) > self._losses else self._instead)
+
+
+Ways = Callable[..., LossyWay]
 
 
 def _message(connection: socket.socket) -> bytes:
@@ -98,12 +101,12 @@ def farebox(url: str, client_of: Clients) -> Farebox:
 
 
 @pytest.fixture
-def lossy(url: str) -> Iterator[Callable[[int], LossyWay]]:
+def lossy(url: str) -> Iterator[Ways]:
     """Make ways to the server that lose its first replies."""
     made: list[LossyWay] = []
 
-    def make(losses: int = 1) -> LossyWay:
-        made.append(LossyWay(url, losses))
+    def make(losses: int = 1, instead: bytes = b"") -> LossyWay:
+        made.append(LossyWay(url, losses, instead))
         return made[-1]
 
     yield make
