@@ -17,7 +17,7 @@ from entitlements.facts import Facts
 
 # An object, a key and their place in a table, beside the bytes themselves.
 OVERHEAD_BYTES = 180
-UNPACKED_BYTES = 6000
+UNPACKED_BYTES = 3000
 # In hundredths of a second since the process began: four bytes for a year.
 END = struct.Struct(">I")
 BEGAN = time.monotonic()

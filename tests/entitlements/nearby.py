@@ -46,16 +46,16 @@ def silence() -> Iterator[str]:
         yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
 
 
-def pro() -> PlanVersion:
-    current = Plan.objects.get(id="pro-monthly").current
+def pro(plan_id: str = "pro-monthly") -> PlanVersion:
+    current = Plan.objects.get(id=plan_id).current
     assert current
     return current
 
 
-def give(user_id: str = "ann", source: Source = GIFT, *, days: int = 30) -> None:
+def give(user_id: str = "ann", source: Source = GIFT, *, days: int = 30, plan_id: str = "pro-monthly") -> None:
     now = clock.now()
     with transaction.atomic():
-        grants.grant(user_id, pro(), source=source, starts_at=now, ends_at=now + days * DAY, at=now)
+        grants.grant(user_id, pro(plan_id), source=source, starts_at=now, ends_at=now + days * DAY, at=now)
 
 
 def revoke(source: Source = GIFT) -> None:
