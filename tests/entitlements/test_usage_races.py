@@ -45,17 +45,18 @@ def at_once(works: Sequence[Callable[[], object]], workers: int = 64) -> list[ob
     """Do all through one gate, and return what each gave or raised."""
     gate = threading.Barrier(min(workers, len(works)))
 
-    def one(work: Callable[[], object]) -> object:
-        gate.wait()
+    def one(number: int) -> object:
+        if number < gate.parties:
+            gate.wait()
         try:
-            return work()
+            return works[number]()
         except (EntitlementsError, OperationalError) as error:
             return error
         finally:
             connection.close()
 
     with ThreadPoolExecutor(min(workers, len(works))) as pool:
-        return list(pool.map(one, works))
+        return list(pool.map(one, range(len(works))))
 
 
 def use(units: int, event_id: str, user_id: str = "ann") -> Any:
