@@ -261,6 +261,7 @@ SPECTACULAR_SETTINGS = {
         "RefundReason": "billing.models.refund.Refund.Reason",
         "PaymentStatus": "billing.serializers.payments.SHOWN",
         "HoldReason": "entitlements.models.Reason",
+        "InvitationStatus": "entitlements.models.family.FamilyMember.Status",
     },
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
