@@ -270,6 +270,7 @@ SPECTACULAR_SETTINGS = {
         "PaymentStatus": "billing.serializers.payments.SHOWN",
         "HoldReason": "entitlements.models.Reason",
         "InvitationStatus": "entitlements.models.FamilyMember.Status",
+        "InvitationStatus": "entitlements.models.family.FamilyMember.Status",
     },
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
