@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
 from unfold.forms import ActionForm
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from events import context
 
@@ -46,6 +46,17 @@ def because(*, required: bool = True) -> forms.CharField:
         help_text=words,
         widget=UnfoldAdminTextInputWidget({"placeholder": "Why"}),
     )
+
+
+class JsonBox(forms.JSONField):
+    """A box for JSON, empty where nothing is said."""
+
+    def __init__(self, *, rows: int = 1, help_text: str = ""):
+        super().__init__(required=False, help_text=help_text, widget=UnfoldAdminTextareaWidget({"rows": rows}))
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show nothing rather than null."""
+        return "" if value is None else super().prepare_value(value)
 
 
 class Explained(forms.ModelForm[Any]):

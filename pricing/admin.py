@@ -9,12 +9,11 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.forms import BaseInlineFormSet, JSONField, ModelForm
+from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.widgets import UnfoldAdminTextareaWidget
 
-from config.office import Editing, Explained, reason, staff
+from config.office import Editing, Explained, JsonBox, reason, staff
 from events import clock
 from pricing import features, plans, usage_limits, zones
 from pricing.errors import PricingError
@@ -150,9 +149,8 @@ class PlanAdmin(Editing):
 
 
 class VersionForm(Explained):
-    usage_limits = JSONField(
-        required=False,
-        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    usage_limits = JsonBox(
+        rows=3,
         help_text='Limits in one piece, such as {"api_calls": {"limit": 1000, "period": "month", "soft": true}}. '
         "What it names takes the place of the feature's row below.",
     )

@@ -13,11 +13,10 @@ from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
-from config.office import because, staff
+from config.office import JsonBox, because, staff
 from entitlements import awards
 from entitlements.awards import Gift
 from entitlements.errors import EntitlementsError
@@ -43,14 +42,10 @@ class GrantForm(forms.Form):
     expires_at = forms.SplitDateTimeField(
         required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="Empty: for life."
     )
-    usage_limits = forms.JSONField(
-        required=False,
-        widget=UnfoldAdminTextareaWidget({"rows": 3}),
-        help_text='For a metered feature, such as {"api_calls": {"limit": 500, "period": "month"}}.',
+    usage_limits = JsonBox(
+        rows=3, help_text='For a metered feature, such as {"api_calls": {"limit": 500, "period": "month"}}.'
     )
-    value = forms.JSONField(
-        required=False, widget=UnfoldAdminTextareaWidget({"rows": 1}), help_text="Of a static feature, as JSON."
-    )
+    value = JsonBox(help_text='Of a static feature, as JSON: "priority" or ["csv"].')
     why = because()
 
     def clean(self) -> dict[str, Any]:

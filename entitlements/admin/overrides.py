@@ -8,8 +8,9 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSplitDateTimeWidget
 
-from config.office import Editing, Explained, reason, staff
+from config.office import Editing, Explained, JsonBox, reason, staff
 from entitlements import overrides
 from entitlements.errors import EntitlementsError
 from entitlements.models import Override
@@ -25,7 +26,14 @@ class OverrideForm(Explained):
     """`key` makes a second click the same override."""
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
-    starts_at = Override._meta.get_field("starts_at").formfield(required=False, help_text="Empty: now.")
+    value = JsonBox(help_text='Of a static feature, as JSON: "priority" or ["csv"].')
+    limit = forms.IntegerField(
+        required=False,
+        min_value=0,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Of a metered feature with the effect value; empty is unlimited.",
+    )
+    starts_at = forms.SplitDateTimeField(required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="Empty: now.")
 
     def clean(self) -> dict[str, Any]:
         """Show what the rules of overrides refuse."""

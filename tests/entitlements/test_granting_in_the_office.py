@@ -64,6 +64,21 @@ def test_the_list_leads_to_the_page_that_grants(root: Client) -> None:
     assert GRANT in listed
     assert all(f'name="{name}"' in page for name in ("user_id", "plan", "feature", "usage_limits", "value", "why"))
     assert 'value="ann"' in page
+    assert "null</textarea>" not in page
+
+
+def test_the_page_of_an_override_asks_for_everything_that_can_be_said(root: Client) -> None:
+    page = root.get(f"{OVERRIDES}add/").content.decode()
+
+    names = ("user_id", "feature", "effect", "value", "limit", "operation", "starts_at_0", "ends_at_0", "ticket", "why")
+    assert [name for name in names if f'name="{name}"' not in page] == []
+    assert "null</textarea>" not in page
+
+
+def test_an_override_begins_when_it_is_said(root: Client) -> None:
+    overrule(root, starts_at_0="2100-01-01", starts_at_1="00:00")
+
+    assert Override.objects.get().starts_at.year == 2100
 
 
 def test_a_plan_and_a_feature_are_granted_in_the_name_of_who_is_logged_in(root: Client) -> None:
