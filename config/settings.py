@@ -194,6 +194,7 @@ CORS_ALLOW_HEADERS = [
     "better-auth-token",
     "content-type",
     "idempotency-key",
+    "if-none-match",
     "x-request-id",
     "change-reason",
 ]

@@ -52,6 +52,10 @@ class World:
         ]
         self.family = Family.objects.create(owner_id="eve", principal="", created_at=clock.now())
         self.join("eve", role="owner")
+        self.join("ann")
+        for user, version in (("ann", 0), ("eve", 1)):
+            giving(user, SUBSCRIPTION, version, -DAY, 40 * DAY, False)(self)
+        self.share(True)
 
     def join(self, user_id: str, **said: Any) -> None:
         if not FamilyMember.objects.filter(user_id=user_id, status="active").exists():
@@ -184,6 +188,7 @@ WRITES = st.one_of(
     st.booleans().map(lambda on: lambda world: world.share(on)),
     st.tuples(USER, METERED, st.integers(1, 3), st.booleans()).map(lambda said: lambda world: world.use(*said)),
     st.tuples(USER, METERED, st.integers(1, 3), st.booleans()).map(lambda said: lambda world: world.use(*said)),
+    st.tuples(USER, METERED, st.integers(1, 3), st.just(True)).map(lambda said: lambda world: world.use(*said)),
     st.just(lambda world: world.release()),
     st.tuples(USER, st.sampled_from(["pdf", "charts", "help"]), st.sampled_from(["allow", "deny"]), LENGTHS).map(
         lambda said: lambda world: world.rule(*said)
@@ -211,8 +216,8 @@ def plain(decisions: list[Decision]) -> list[Decision]:
 
 
 @pytest.mark.django_db
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(writes=st.lists(WRITES, min_size=1, max_size=10))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(writes=st.lists(WRITES, min_size=1, max_size=12))
 def test_every_moment_keeps_the_answer_that_was_given_in_it(writes: list[Write]) -> None:
     """What was answered in the moment itself is what is answered of it ever after."""
     with transaction.atomic():
