@@ -272,6 +272,26 @@ def test_a_suspension_that_was_lifted_is_still_there_for_its_moments(version: Pl
     assert found == ["granted", "suspended_dispute", "granted", "revoked"]
 
 
+def test_a_member_comes_and_goes_when_history_was_told(version: PlanVersion) -> None:
+    """The row's own dates may be some moments before the commit; history's are not."""
+    at = clock.now()
+    family = Family.objects.create(owner_id="eve", principal="", created_at=at)
+    row = FamilyMember.objects.create(
+        family=family, user_id="ann", status="active", status_at=at, invited_at=at, joined_at=at
+    )
+    moments = [clock.now()]
+    for what in ("member_joined", "member_left"):
+        said = {"user_id": "ann", "invitation_id": str(row.pk)}
+        subject = history.user("eve")
+        history.record(f"family.{what}", subject=subject, object=f"family:{family.pk}", at=at, data=said)
+        moments.append(clock.now())
+    FamilyMember.objects.filter(pk=row.pk).update(status="removed", left_at=at)
+
+    found = [standpoints.of(["ann"], at=moment).known["ann"].family_id for moment in moments]
+
+    assert found == [None, family.pk, None]
+
+
 @pytest.mark.parametrize("path", ["check", "bulk", "list"])
 def test_the_doors_recall_what_is_past_byte_for_byte(client_of: Clients, version: PlanVersion, path: str) -> None:
     at = clock.now()
