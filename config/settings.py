@@ -128,6 +128,7 @@ REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 SNAPSHOT_MEMORY_BYTES = env.int("SNAPSHOT_MEMORY_BYTES", 64 * 1024 * 1024)
 # Each takes a thread for minutes: fewer than the process has.
 STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", 4)
+STREAM_SECONDS = env.int("STREAM_SECONDS", 300)
 
 # ---- Stripe ----------------------------------------------------------------------------------------------------------
 # Not named STRIPE_SECRET_KEY: dj-stripe would read it and fetch by itself; only billing.gateway speaks to Stripe.
@@ -269,7 +270,6 @@ SPECTACULAR_SETTINGS = {
         "RefundReason": "billing.models.refund.Refund.Reason",
         "PaymentStatus": "billing.serializers.payments.SHOWN",
         "HoldReason": "entitlements.models.Reason",
-        "InvitationStatus": "entitlements.models.FamilyMember.Status",
         "InvitationStatus": "entitlements.models.family.FamilyMember.Status",
     },
     "SERVE_AUTHENTICATION": [],

@@ -2,6 +2,6 @@
 
 Owns:     entitlements, families.
 Answers:  may this user use this feature now, until when, and how much of it?
-Never:    touches the network, or knows why somebody paid.
+Never:    opens a connection but to Postgres and Valkey, or knows why somebody paid.
 Imports:  pricing, events.
 """

@@ -17,7 +17,7 @@ from django.db import connection
 from entitlements import gauges
 from entitlements.errors import StreamsFull
 
-LOOK_SECONDS, BEAT_SECONDS, LONGEST_SECONDS = 0.75, 15.0, 300.0
+LOOK_SECONDS, BEAT_SECONDS = 0.75, 15.0
 RETRY_MILLISECONDS = 1000
 READ = """
     SELECT coalesce(max(version) FILTER (WHERE user_id <> ''), 0), coalesce(max(version) FILTER (WHERE user_id = ''), 0)
@@ -66,14 +66,14 @@ class Listeners:
                 bell.set()
 
 
-def changes(user_id: str, *, seen: str | None, seconds: float = LONGEST_SECONDS) -> Iterator[bytes]:
-    """Return the events of a user as they happen, for so many seconds at most, from what was `seen` last on.
+def changes(user_id: str, *, seen: str | None, seconds: float) -> Iterator[bytes]:
+    """Return the events of a user as they happen, from what was `seen` last on, for so many seconds at most.
 
     `seen` is the id of the last event (`Last-Event-ID`): a change that was missed is told at once. Raises StreamsFull.
     """
     if listeners.is_full:
         raise StreamsFull(settings.STREAMS_PER_PROCESS)
-    return _changes(user_id, seen, time.monotonic() + min(seconds, LONGEST_SECONDS))
+    return _changes(user_id, seen, time.monotonic() + min(seconds, settings.STREAM_SECONDS))
 
 
 def _changes(user_id: str, seen: str | None, end: float) -> Iterator[bytes]:

@@ -81,8 +81,9 @@ def books(request: pytest.FixtureRequest, django_db_setup: None, django_db_block
 
 @pytest.fixture(autouse=True)
 def unlimited(settings: LazySettings) -> None:
-    """Let a test ask as often as it likes; those of the limits themselves switch them on."""
+    """Let a test ask as often as it likes, and no stream last; those of the limits themselves switch them on."""
     settings.RATE_LIMITED = False
+    settings.STREAM_SECONDS = 0
     settings.STRIPE_FETCHES_PER_SECOND = 0
 
 

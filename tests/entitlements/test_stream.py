@@ -26,7 +26,8 @@ PATH = "/api/v1/entitlements/stream"
 
 
 @pytest.fixture
-def served(books: None) -> Iterator[str]:
+def served(books: None, settings: LazySettings) -> Iterator[str]:
+    settings.STREAM_SECONDS = 300
     with serving() as url:
         yield url
         # Or the server would wait for streams that nobody reads.
@@ -161,7 +162,8 @@ def test_when_enough_listen_others_are_sent_away_for_a_while(served: str, settin
 
 
 @pytest.mark.django_db
-def test_a_stream_ends_with_its_token() -> None:
+def test_a_stream_ends_with_its_token(settings: LazySettings) -> None:
+    settings.STREAM_SECONDS = 300
     events = list(stream.changes("ann", seen=None, seconds=0.0))
 
     assert events == [b"retry: 1000\n\n"]

@@ -1,0 +1,127 @@
+"""Whoever changes what a user has, by whatever way, everybody is told when it has committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection, transaction
+
+from entitlements import announcing, grants, packing, shelf, snapshot
+from entitlements.models import Entitlement, Epoch, Family, FamilyMember, Override
+from events import clock
+from pricing.models import Feature
+from tests.entitlements.nearby import GIFT, a_line, give, may, revoke
+
+Change = Callable[[], object]
+
+
+@pytest.fixture(autouse=True)
+def listening(books: None) -> Iterator[None]:
+    with a_line():
+        yield
+
+
+def kept(user_id: str) -> int:
+    """Return the version that Valkey has of a user."""
+    with redis.Redis.from_url(settings.REDIS_URL) as valkey:
+        packet = valkey.get(f"{settings.APP_NAME}:facts:{user_id}")
+    assert isinstance(packet, bytes)
+    return packing.version_of(packet)
+
+
+def deny() -> None:
+    Override.objects.create(
+        user_id="ann", feature_id="export", effect="deny", reason="fraud", actor="t", starts_at=NOW(), created_at=NOW()
+    )
+
+
+def join() -> None:
+    family = Family.objects.create(owner_id="bob", created_at=NOW())
+    FamilyMember.objects.create(family=family, user_id="ann", status="active", status_at=NOW(), invited_at=NOW())
+
+
+def by_sql() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE entitlements_entitlement SET metadata = '{}' WHERE user_id = 'ann'")
+
+
+NOW = clock.now
+WAYS: dict[str, Change] = {
+    "grants.revoke": revoke,
+    "grants.cancel": lambda: grants.cancel(GIFT, at=NOW()),
+    "grants.suspend": lambda: grants.suspend(GIFT, reason="staff", at=NOW()),
+    "an override": deny,
+    "a family": join,
+    "a query set": lambda: Entitlement.objects.filter(user_id="ann").update(metadata={"a": 1}),
+    "a deletion": lambda: Entitlement.objects.filter(user_id="ann").delete(),
+    "SQL": by_sql,
+}
+
+
+@pytest.mark.parametrize("atomic", [True, False], ids=["in a transaction", "by itself"])
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.startswith("grants")])
+@pytest.mark.broken_books
+def test_every_way_is_announced(way: str, atomic: bool) -> None:
+    give()
+    before = snapshot.current("ann").version
+
+    if atomic:
+        with transaction.atomic():
+            WAYS[way]()
+    else:
+        WAYS[way]()
+
+    now = Epoch.objects.get(user_id="ann").version
+    assert now > before
+    assert kept("ann") == snapshot.current("ann").version == now
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.startswith("grants")])
+def test_every_verb_of_grants_is_announced(way: str) -> None:
+    give()
+    assert may()
+
+    with transaction.atomic():
+        WAYS[way]()
+
+    assert kept("ann") == Epoch.objects.get(user_id="ann").version
+    assert not may()
+
+
+def test_the_catalog_is_announced_to_all() -> None:
+    before = snapshot.current("ann").catalog
+
+    Feature.objects.filter(code="export").update(name="Export")
+
+    assert snapshot.memory.catalog > before
+    assert kept("") == Epoch.objects.get(user_id="").version == snapshot.current("ann").catalog
+
+
+def test_each_user_of_one_transaction_is_announced_once() -> None:
+    heard = []
+    with shelf.connected(settings.REDIS_URL, 5) as valkey, valkey.pubsub(ignore_subscribe_messages=True) as ear:
+        ear.subscribe(shelf.here().channel)
+        with transaction.atomic():
+            give("ann")
+            give("ben")
+        while len(heard) < 2 and (said := ear.get_message(timeout=5)) is not None or not heard:
+            if said is not None:
+                heard.append(shelf.read_message(said["data"]))
+        assert ear.get_message(timeout=0.1) is None
+
+    assert [change.user_id for change in heard] == ["ann", "ben"]
+    assert all(not packing.is_bare(change.packet) for change in heard)
+
+
+def test_of_many_users_only_versions_are_told() -> None:
+    many = {f"user-{number}": number + 1 for number in range(announcing.MOST_READ + 1)}
+    announcement = announcing.Announcement()
+    announcement.raised = many
+
+    announcement()
+
+    assert kept("user-7") == 8
+    assert may("user-7") is False
