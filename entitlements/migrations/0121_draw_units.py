@@ -19,6 +19,13 @@ BEGIN
             AND counter.pool IS NOT DISTINCT FROM wanted.pool
             AND counter.member = wanted.member AND counter.period_start = wanted.start;
         EXIT WHEN array_position(v_ids, NULL) IS NULL;
+        -- Whoever uses what is left of the period before now is waited for: it cannot move on as well.
+        PERFORM FROM entitlements_usagecounter AS old
+        JOIN unnest(p_features, p_subjects, p_pools, p_members, p_befores)
+            AS wanted (feature, subject, pool, member, start)
+            ON old.subject = wanted.subject AND old.feature_code = wanted.feature AND old.pool = wanted.pool
+            AND old.member = wanted.member AND old.period_start = wanted.start
+        ORDER BY old.id FOR UPDATE OF old;
         INSERT INTO entitlements_usagecounter
             (id, feature_code, subject, pool, member, period_start, period_end, rolled, used, reserved)
         SELECT uuidv7(), feature, subject, pool, member, start, "end", coalesce((
