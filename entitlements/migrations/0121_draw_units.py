@@ -147,8 +147,8 @@ BEGIN
             AND (p_sizes[1] IS NULL OR (
                 counter.used + counter.reserved + p_units <= p_sizes[1] + counter.rolled
                 AND NOT EXISTS (SELECT FROM unnest(p_warn) AS percent
-                    WHERE counter.used * 100 < percent * (p_sizes[1] + counter.rolled)
-                    AND (counter.used + p_units) * 100 >= percent * (p_sizes[1] + counter.rolled))))
+                    WHERE counter.used * 100.0 < percent::numeric * (p_sizes[1] + counter.rolled)
+                    AND (counter.used + p_units) * 100.0 >= percent::numeric * (p_sizes[1] + counter.rolled))))
         RETURNING counter.id INTO v_id;
         IF FOUND THEN
             INSERT INTO entitlements_usageevent (id, principal, event_id, request_hash, user_id, feature_code, units,
@@ -226,7 +226,7 @@ BEGIN
         v_add[1] := v_left;
     END IF;
     crossed := p_until IS NULL AND v_limit > 0 AND EXISTS (SELECT FROM unnest(p_warn) AS percent
-        WHERE v_before * 100 < percent * v_limit AND (v_before + p_units) * 100 >= percent * v_limit);
+        WHERE v_before * 100.0 < percent::numeric * v_limit AND (v_before + p_units) * 100.0 >= percent::numeric * v_limit);
     IF crossed AND NOT p_telling THEN said := 'telling'; RETURN; END IF;
 
     FOR i IN 1..p_drawn LOOP

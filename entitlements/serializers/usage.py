@@ -7,7 +7,6 @@ from rest_framework import serializers
 
 from config.api import fields
 from config.api.masking import Masked, hidden_values
-from config.api.parsing import MAX_INTEGER
 from config.api.problems import field_errors
 from config.api.strict import Strict
 from entitlements import cloudevents
@@ -17,6 +16,9 @@ from entitlements.usage import Use
 from entitlements.usage_batches import MOST, Outcome
 
 LONGEST = {"user_id": 255, "feature_code": 100, "event_id": 255}
+# A counter holds 9,000 times as many.
+MOST_UNITS = 10**15
+UNITS: dict[str, Any] = {"min_value": -MOST_UNITS, "max_value": MOST_UNITS}
 PLAIN = {*LONGEST, "units", "at"}
 MOMENT = fields.Moment()
 
@@ -26,7 +28,9 @@ class UsageSaid(Strict):
 
     user_id = fields.Text(max_length=255)
     feature_code = fields.Text(max_length=100)
-    units = fields.Integer(default=1, help_text="Below 0 only to give back what is counted and not used up: seats.")
+    units = fields.Integer(
+        **UNITS, default=1, help_text="Below 0 only to give back what is counted and not used up: seats."
+    )
     event_id = fields.Text(max_length=255, help_text="Your own name of this use; it belongs to your token's subject.")
     at = fields.Moment(required=False, help_text="When it was used; now when left out.")
     metadata = fields.Metadata(required=False)
@@ -40,7 +44,7 @@ class UsageBatchSaid(Strict):
 
 class CloudEventData(Strict):
     feature_code = fields.Text(max_length=100, required=False, help_text="The event's `type` when left out.")
-    units = fields.Integer(default=1)
+    units = fields.Integer(**UNITS, default=1)
     metadata = fields.Metadata(required=False)
 
 
@@ -147,7 +151,7 @@ class UsageQuery(Strict):
 
 class CorrectionSaid(Strict):
     usage_id = fields.Uuid(help_text="The id of the use, as it was answered.")
-    units = fields.Integer(help_text="Below 0 to give back.")
+    units = fields.Integer(**UNITS, help_text="Below 0 to give back.")
     reason = fields.Text(max_length=500)
 
 
@@ -182,7 +186,7 @@ def plain_use(row: Mapping[str, Any]) -> Use | None:
     """Read a row that is in no way unusual; a thousand serializers cost ten times what they write down."""
     names, units = [row.get(name) for name in LONGEST], row.get("units", 1)
     texts = all(type(name) is str and 0 < len(name) <= most for name, most in zip(names, LONGEST.values(), strict=True))
-    if not texts or type(units) is not int or abs(units) > MAX_INTEGER or not row.keys() <= PLAIN:
+    if not texts or type(units) is not int or abs(units) > MOST_UNITS or not row.keys() <= PLAIN:
         return None
     try:
         at = MOMENT.run_validation(row["at"]) if "at" in row else None

@@ -9,7 +9,18 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from entitlements import access, draws, facts, grants, invariants, persons, reservations, usage, usage_corrections
+from entitlements import (
+    access,
+    draws,
+    facts,
+    grants,
+    invariants,
+    persons,
+    reservations,
+    usage,
+    usage_batches,
+    usage_corrections,
+)
 from entitlements.errors import EntitlementsError
 from entitlements.models import Override, Reservation, UsageCounter, UsageEvent
 from entitlements.usage import Use
@@ -356,3 +367,16 @@ def step(kind: str, units: int, number: int) -> None:
         reservations.expire_due(now=T0 + DAY)
     elif kind == "correct" and made and made.corrects is None:
         usage_corrections.correct(made, -units, reason="r", asking=asking, now=T0)
+
+
+def test_a_use_is_two_round_trips_and_so_are_a_thousand(django_assert_num_queries: Any) -> None:
+    """What is known of the user, and the draw; of a batch a savepoint of the test's own transaction beside it."""
+    give(limit=None)
+    use(1, "first")
+
+    with django_assert_num_queries(2):
+        use(1, "e-1")
+    with django_assert_num_queries(4):
+        usage_batches.record_many(
+            [Use("ann", "calls", 1, f"b-{n}", T0) for n in range(1000)], principal="service:app", now=T0
+        )
