@@ -94,12 +94,14 @@ def release(reservation: Reservation, *, now: datetime) -> tuple[Reservation, bo
 
 
 def expire_due(*, now: datetime, limit: int = 500) -> int:
-    """Give back what is held beyond its end, each in its own transaction, and return how many. May be repeated.
+    """Give back all that is held beyond its end, each in its own transaction, and return how many. May be repeated.
 
     No answer waits for it: a use that would not fit gives back what is due of its own pools.
     """
-    due = Reservation.objects.filter(status=Status.HELD, expires_at__lte=now).order_by("expires_at")[:limit]
-    return sum(_expire(row, now) for row in due)
+    total, due = 0, Reservation.objects.filter(status=Status.HELD, expires_at__lte=now).order_by("expires_at")
+    while rows := list(due[:limit]):
+        total += sum(_expire(row, now) for row in rows)
+    return total
 
 
 @whole

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError, connection
 
 from entitlements import access, draws, facts, snapshot, thresholds
 from entitlements.decisions import Decision
@@ -22,7 +22,7 @@ from entitlements.reasons import ReasonCode
 from entitlements.usage_errors import BelowZero, UsageInTheFuture, UsageRefused
 from events.asking import Asking, KeyReused
 from events.ids import uuid7
-from events.transactions import whole
+from events.transactions import TRANSIENT, whole
 
 # Clocks of senders run ahead so much at most.
 AHEAD = timedelta(minutes=5)
@@ -74,14 +74,20 @@ def with_fresh_facts(user_id: str, work: Callable[[Facts], Result]) -> Result:
 
     Raises what the work raises.
     """
-    try:
-        return work(snapshot.current(user_id))
-    except (UsageRefused, Stale):
-        for _ in range(TRIES):
-            try:
-                return work(facts.read(user_id))
-            except Stale:
-                continue
+    known, fresh = snapshot.current(user_id), False
+    for _ in range(TRIES):
+        try:
+            return work(known)
+        except UsageRefused:
+            if fresh:
+                raise
+        except Stale:
+            pass
+        except OperationalError as error:
+            # Of two who waited for each other one was stopped, and nothing of it was written.
+            if connection.in_atomic_block or getattr(error.__cause__, "sqlstate", "") not in TRANSIENT:
+                raise
+        known, fresh = facts.read(user_id), True
     raise RuntimeError("what is known of a user changes faster than it can be read")
 
 

@@ -125,7 +125,7 @@ def _drawn(items: Sequence[_Item], now: datetime) -> Iterator[tuple[int, Outcome
 
 
 def _row(item: _Item, entry: int, now: datetime) -> tuple[Any, ...]:
-    said = json.dumps(dict(item.use.metadata))
+    said = json.dumps(dict(item.use.metadata)) if item.use.metadata else "{}"
     asking = item.asking
     at = item.use.at or now
     return uuid7(), asking.principal, asking.key, asking.request_hash, item.use.units, at, said, entry

@@ -19,6 +19,13 @@ BEGIN
             AND counter.pool IS NOT DISTINCT FROM wanted.pool
             AND counter.member = wanted.member AND counter.period_start = wanted.start;
         EXIT WHEN array_position(v_ids, NULL) IS NULL;
+        -- Whoever uses what is left of the period before now is waited for: it cannot move on as well.
+        PERFORM FROM entitlements_usagecounter AS old
+        JOIN unnest(p_features, p_subjects, p_pools, p_members, p_befores)
+            AS wanted (feature, subject, pool, member, start)
+            ON old.subject = wanted.subject AND old.feature_code = wanted.feature AND old.pool = wanted.pool
+            AND old.member = wanted.member AND old.period_start = wanted.start
+        ORDER BY old.id FOR UPDATE OF old;
         INSERT INTO entitlements_usagecounter
             (id, feature_code, subject, pool, member, period_start, period_end, rolled, used, reserved)
         SELECT uuidv7(), feature, subject, pool, member, start, "end", coalesce((
@@ -140,8 +147,8 @@ BEGIN
             AND (p_sizes[1] IS NULL OR (
                 counter.used + counter.reserved + p_units <= p_sizes[1] + counter.rolled
                 AND NOT EXISTS (SELECT FROM unnest(p_warn) AS percent
-                    WHERE counter.used * 100 < percent * (p_sizes[1] + counter.rolled)
-                    AND (counter.used + p_units) * 100 >= percent * (p_sizes[1] + counter.rolled))))
+                    WHERE counter.used * 100.0 < percent::numeric * (p_sizes[1] + counter.rolled)
+                    AND (counter.used + p_units) * 100.0 >= percent::numeric * (p_sizes[1] + counter.rolled))))
         RETURNING counter.id INTO v_id;
         IF FOUND THEN
             INSERT INTO entitlements_usageevent (id, principal, event_id, request_hash, user_id, feature_code, units,
@@ -219,7 +226,7 @@ BEGIN
         v_add[1] := v_left;
     END IF;
     crossed := p_until IS NULL AND v_limit > 0 AND EXISTS (SELECT FROM unnest(p_warn) AS percent
-        WHERE v_before * 100 < percent * v_limit AND (v_before + p_units) * 100 >= percent * v_limit);
+        WHERE v_before * 100.0 < percent::numeric * v_limit AND (v_before + p_units) * 100.0 >= percent::numeric * v_limit);
     IF crossed AND NOT p_telling THEN said := 'telling'; RETURN; END IF;
 
     FOR i IN 1..p_drawn LOOP

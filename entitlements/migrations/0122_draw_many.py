@@ -43,12 +43,12 @@ BEGIN
                 OR counter.used + counter.reserved + wanted.units <= wanted.size + counter.rolled)
             AND (p_telling OR wanted.size IS NULL OR NOT EXISTS (
                 SELECT FROM unnest(string_to_array(wanted.warns, ',')::int[]) AS percent
-                WHERE counter.used * 100 < percent * (wanted.size + counter.rolled)
-                AND (counter.used + wanted.units) * 100 >= percent * (wanted.size + counter.rolled)))
+                WHERE counter.used * 100.0 < percent::numeric * (wanted.size + counter.rolled)
+                AND (counter.used + wanted.units) * 100.0 >= percent::numeric * (wanted.size + counter.rolled)))
         RETURNING wanted.place::int, EXISTS (
             SELECT FROM unnest(string_to_array(wanted.warns, ',')::int[]) AS percent
-            WHERE (counter.used - wanted.units) * 100 < percent * (wanted.size + counter.rolled)
-            AND counter.used * 100 >= percent * (wanted.size + counter.rolled)) AS crosses
+            WHERE (counter.used - wanted.units) * 100.0 < percent::numeric * (wanted.size + counter.rolled)
+            AND counter.used * 100.0 >= percent::numeric * (wanted.size + counter.rolled)) AS crosses
     )
     SELECT array_agg(place), coalesce(array_agg(place) FILTER (WHERE crosses), '{}') INTO v_filled, crossed FROM filled;
     FOR i IN 1..coalesce(cardinality(v_filled), 0) LOOP

@@ -7,6 +7,7 @@ from config.api.masking import Masked, hidden_values
 from config.api.strict import Strict
 from entitlements.models import Reservation
 from entitlements.reservations import LONGEST
+from entitlements.serializers.usage import MOST_UNITS
 
 LONGEST_SECONDS = int(LONGEST.total_seconds())
 
@@ -16,7 +17,7 @@ class ReservationSaid(Strict):
 
     user_id = fields.Text(max_length=255)
     feature_code = fields.Text(max_length=100)
-    units = fields.Integer(min_value=1, default=1)
+    units = fields.Integer(min_value=1, max_value=MOST_UNITS, default=1)
     expires_in = fields.Integer(
         min_value=1,
         max_value=LONGEST_SECONDS,
@@ -28,7 +29,10 @@ class ReservationSaid(Strict):
 
 class CommitSaid(Strict):
     units = fields.Integer(
-        min_value=1, required=False, help_text="What was used: all that is held when left out, more only if it fits."
+        min_value=1,
+        max_value=MOST_UNITS,
+        required=False,
+        help_text="What was used: all that is held when left out, more only if it fits.",
     )
 
 

@@ -1,16 +1,32 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import Any
 
 import pytest
 from django.db import transaction
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from entitlements import access, grants, usage
-from entitlements.models import UsageCounter, UsageEvent
+from entitlements import (
+    access,
+    draws,
+    facts,
+    grants,
+    invariants,
+    persons,
+    reservations,
+    usage,
+    usage_batches,
+    usage_corrections,
+)
+from entitlements.errors import EntitlementsError
+from entitlements.models import Override, Reservation, UsageCounter, UsageEvent
 from entitlements.usage import Use
 from entitlements.usage_errors import BelowZero, NotMetered, UnitsWrong, UsageInTheFuture, UsageRefused
-from events.asking import KeyReused
+from events.asking import Asking, KeyReused
+from events.ids import uuid7
 from tests.entitlements.conftest import DAY, PURCHASE, SUBSCRIPTION, T0, TICK, a_version
 
 pytestmark = pytest.mark.django_db
@@ -217,3 +233,150 @@ def test_a_feature_that_nobody_knows_is_refused() -> None:
         use(code="no-such")
 
     assert refused.value.code == "feature_unknown"
+
+
+def an_override(effect: str, **said: Any) -> None:
+    Override.objects.create(
+        **{
+            "user_id": "ann",
+            "feature_id": "calls",
+            "effect": effect,
+            "reason": "r",
+            "actor": "eva",
+            "principal": "eva",
+        },
+        **{"starts_at": T0, "created_at": T0, **said},
+    )
+
+
+def test_another_limit_counts_what_was_used_before_it() -> None:
+    """An override takes the stead of the pools, and what they gave is spent of it."""
+    give()
+    use(60)
+    an_override("value", limit=70, operation="set")
+
+    with pytest.raises(UsageRefused):
+        use(11, "e-2")
+    use(10, "e-3")
+
+    assert access.check("ann", "calls", at=T0).remaining == 0
+
+
+def test_a_limit_that_is_added_pays_last() -> None:
+    give()
+    an_override("value", limit=5, operation="add")
+
+    assert use(105).shares == [100, 5]
+    with pytest.raises(UsageRefused):
+        use(1, "e-2")
+
+
+def test_who_is_allowed_by_staff_goes_beyond_a_hard_limit_and_is_counted() -> None:
+    give()
+    an_override("allow")
+
+    assert use(130).overage == 30
+    assert used() == 130
+
+
+def test_who_is_allowed_by_staff_without_a_grant_is_counted() -> None:
+    a_version()
+    an_override("allow")
+
+    use(7)
+
+    assert UsageCounter.objects.get().used == 7
+
+
+def test_who_is_denied_by_staff_uses_nothing() -> None:
+    give()
+    an_override("deny")
+
+    with pytest.raises(UsageRefused) as refused:
+        use(1)
+    assert refused.value.code == "override_deny"
+
+
+def test_what_is_known_from_before_a_change_decides_nothing() -> None:
+    """A draw by old facts is read again: a limit that fell a moment ago holds."""
+    give()
+    known = facts.read("ann")
+    smaller = a_version({"calls": {"limit": 50, "period": "month"}})
+    with transaction.atomic():
+        grants.grant("ann", smaller, source=SUBSCRIPTION, starts_at=T0, ends_at=END, at=T0)
+    draw = draws.of(known, "calls", 60, T0)
+    written = draws.Written(uuid7(), "service:app", "e-1", "", T0, None, {})
+
+    assert draws.take(draw, written, telling=True).said == "stale"
+    assert used() == 0
+
+
+def test_what_the_sender_noted_is_emptied_with_the_person() -> None:
+    give()
+    usage.record(Use("ann", "calls", 1, "e-1", T0, {"who": "Ann"}), principal="service:app", now=T0)
+
+    assert persons.erase("ann") == 1
+    assert UsageEvent.objects.get().metadata == {}
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["use", "hold", "commit", "release", "expire", "correct"]), st.integers(1, 60)),
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize("terms", [{}, {"soft": True}, {"rollover_max": 30}])
+def test_whatever_happens_counters_are_the_sums_of_rows(terms: dict[str, Any]) -> None:
+    """Used and reserved stay within a hard limit, and every unit can be told."""
+    give(**terms)
+    give(plan_id="pack", source=PURCHASE, limit=50, priority=-1)
+
+    @settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(steps=STEPS)
+    def holds(steps: list[tuple[str, int]]) -> None:
+        with transaction.atomic():
+            for number, (kind, units) in enumerate(steps):
+                with contextlib.suppress(EntitlementsError):
+                    step(kind, units, number)
+            said = access.check("ann", "calls", at=T0, requested=0)
+            broken = {rule.name: rule.broken() for rule in invariants.ALL if "counter" in rule.sql}
+            kept = sum(UsageEvent.objects.values_list("units", flat=True))
+            held = sum(Reservation.objects.filter(status="held").values_list("units", flat=True))
+            transaction.set_rollback(True)
+
+        assert (said.used, said.reserved) == (kept, held)
+        assert "soft" in terms or said.used + said.reserved <= 150
+        assert not any(broken.values())
+
+    holds()
+
+
+def step(kind: str, units: int, number: int) -> None:
+    """Do one thing: to the first reservation or use there is, where it needs one."""
+    asking = Asking.of("service:app", f"k-{number}", {"units": units})
+    held, made = Reservation.objects.order_by("id").first(), UsageEvent.objects.order_by("id").first()
+    if kind == "use":
+        use(units, f"e-{number}")
+    elif kind == "hold":
+        reservations.reserve("ann", "calls", units, expires_in=DAY, asking=asking, now=T0)
+    elif kind == "commit" and held:
+        reservations.commit(held, units=units, principal="service:app", now=T0)
+    elif kind == "release" and held:
+        reservations.release(held, now=T0)
+    elif kind == "expire":
+        reservations.expire_due(now=T0 + DAY)
+    elif kind == "correct" and made and made.corrects is None:
+        usage_corrections.correct(made, -units, reason="r", asking=asking, now=T0)
+
+
+def test_a_use_is_two_round_trips_and_so_are_a_thousand(django_assert_num_queries: Any) -> None:
+    """What is known of the user, and the draw; of a batch a savepoint of the test's own transaction beside it."""
+    give(limit=None)
+    use(1, "first")
+
+    with django_assert_num_queries(2):
+        use(1, "e-1")
+    with django_assert_num_queries(4):
+        usage_batches.record_many(
+            [Use("ann", "calls", 1, f"b-{n}", T0) for n in range(1000)], principal="service:app", now=T0
+        )

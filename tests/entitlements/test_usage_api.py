@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from entitlements import grants
 from entitlements.models import Entitlement, UsageEvent
+from entitlements.serializers.usage import UsageSaid, plain_use, read_one
 from events import clock
 from tests.api import places
 from tests.entitlements.conftest import SUBSCRIPTION, Clients, a_version
@@ -130,6 +133,46 @@ def test_a_batch_answers_for_each(service: APIClient) -> None:
     assert [(row["index"], row["replayed"]) for row in told["data"]] == [(0, False), (3, False), (4, True)]
     assert [(row["index"], row["code"]) for row in told["errors"]] == [(1, "limit_reached"), (2, "invalid_request")]
     assert "#/feature_code" in told["errors"][1]["detail"]
+
+
+ODD = st.sampled_from(
+    [
+        "",
+        "ann",
+        "x" * 100,
+        "x" * 101,
+        "x" * 255,
+        "x" * 256,
+        " ",
+        1,
+        0,
+        -1,
+        1.5,
+        True,
+        None,
+        [],
+        {},
+        10**15,
+        10**15 + 1,
+        2**53,
+    ]
+    + ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00", "2026-01-31"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    said=st.dictionaries(st.sampled_from(["user_id", "feature_code", "event_id", "units", "at", "metadata", "x"]), ODD)
+)
+def test_a_plain_row_is_read_as_the_serializer_reads_it(said: dict[str, Any]) -> None:
+    row = {**a_use(), **said}
+    found = UsageSaid(data=row)
+
+    plain = plain_use(row)
+
+    if plain is not None:
+        assert found.is_valid(), found.errors
+        assert plain == read_one(found.validated_data, cloud=False)
 
 
 def test_a_batch_of_cloud_events_is_read(service: APIClient) -> None:
