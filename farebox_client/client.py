@@ -148,7 +148,7 @@ class Farebox:
         except (Unreachable, KeyError, TypeError, ValueError):
             return {(user, code): self._fallback(user, code) for user in user_ids for code in feature_codes}, ()
         for one in decisions:
-            mark = marks[one.user_id]
+            mark = marks.get(one.user_id, -1)
             self._kept.keep(one.user_id, (one.feature_code, 1, None), one, asked_at=asked_at, mark=mark)
         return {(one.user_id, one.feature_code): one for one in decisions}, body["errors"]
 
@@ -161,13 +161,14 @@ class Farebox:
             if self._away_until:
                 # This one tries; the others need not wait for what it finds.
                 self._away_until = now + self._questions.total
+        away_until = 0.0
         try:
-            body = self._line.send(path, said, patience=self._questions).body
+            return self._line.send(path, said, patience=self._questions).body
         except Unreachable as error:
-            self._away_until = monotonic() + AWAY_SECONDS if error.away else 0.0
+            away_until = monotonic() + AWAY_SECONDS if error.away else 0.0
             raise
-        self._away_until = 0.0
-        return body
+        finally:
+            self._away_until = away_until
 
     def _fallback(self, user_id: str, feature_code: str) -> Decision:
         return Decision.fallback(user_id, feature_code, self._fail_policy.get(feature_code, "closed"))

@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
-from django.test import Client
+from django.test import Client, RequestFactory
 
+from config.errors import server_error
 from entitlements import access, facts, grants
 from entitlements.models import Override
 from events import clock
@@ -214,6 +215,12 @@ def test_every_other_failure_has_the_protocols_body(send: Any, status: int) -> N
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json()["errorCode"] == "GENERAL"
     assert isinstance(answer.json()["errorDetails"], str)
+
+
+def test_a_fault_of_ours_has_the_protocols_body_too() -> None:
+    answer = server_error(RequestFactory().post(f"{FLAGS}/export"))
+
+    assert (answer.status_code, json.loads(answer.content)["errorCode"]) == (500, "GENERAL")
 
 
 def test_a_scope_of_checks_is_needed() -> None:

@@ -8,6 +8,7 @@ import timeit
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from time import monotonic, process_time
+from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
@@ -49,6 +50,11 @@ def test_no_is_an_answer_too(farebox: Farebox) -> None:
 def test_units_are_asked_for(farebox: Farebox) -> None:
     assert farebox.check("anna", "api_calls", requested=10_000).allowed
     assert farebox.check("anna", "api_calls", requested=10_001).reason_code == "limit_reached"
+
+
+def test_a_family_can_be_named(farebox: Farebox) -> None:
+    assert farebox.check("anna", "export", family_id=str(uuid4())).reason_code == "not_family_member"
+    assert farebox.check("anna", "export").allowed
 
 
 def test_an_answer_is_kept_until_it_is_forgotten(farebox: Farebox) -> None:
@@ -168,6 +174,18 @@ def test_after_a_failure_nobody_waits(lossy: Ways, client_of: Clients) -> None:
 
     assert said == {"fallback_open"}
     assert len(way.requests) == PATIENT.tries
+
+
+def test_a_server_that_is_back_is_asked_again(lossy: Ways, client_of: Clients) -> None:
+    """Also when its first word is a refusal."""
+    client = client_of(lossy(PATIENT.tries).url, token="nothing")
+    assert client.check("anna", "export").is_fallback
+
+    # A second has passed.
+    client._away_until = monotonic()
+    for _ in range(2):
+        with pytest.raises(Refused):
+            client.check("anna", "export")
 
 
 def test_a_lost_reply_is_asked_for_again(lossy: Ways, client_of: Clients) -> None:
