@@ -16,16 +16,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
 import psycopg
 import redis
 
-from benchmarks import arena, check_goals, check_lone, check_paths, check_seeds, wrk
+from benchmarks import arena, check_goals, check_lone, check_paths, check_seeds, check_usage, wrk
 from benchmarks.check_paths import GROUPS, PATHS, Measured
 
 CONNECTIONS = 16
+# Long enough to have seen every user and every token once.
+WARMING = 3.0
 SERVER_CORE, LOAD_CORE = 0, 1
 
 
@@ -66,11 +69,13 @@ class Measurement:
         self._secret = place.environment["JWT_SECRET"]
         self._users = 0
         self._python = ""
-        self._found: dict[str, Any] = {"rounds": {}, "skipped": {}, "lone": {}}
+        self._found: dict[str, Any] = {"rounds": {}, "floors": {}, "skipped": {}, "lone": {}}
 
     def run(self, groups: Sequence[str]) -> dict[str, Any]:
         """Seed, measure the named groups in alternating rounds beside F0, then what needs no load."""
         self._seed(10_000)
+        if "usage" in groups:
+            self._floors()
         paths = [path for path in PATHS if path.group in {"F0", *groups} and self._can(path)]
         self._alternate(paths)
         if "cold" in groups and self._rows > 10_000:
@@ -90,6 +95,15 @@ class Measurement:
         url = self._place.environment["DATABASE_URL"]
         check_seeds.fill(url, users=users - self._users, first=self._users)
         self._users = users
+
+    def _floors(self) -> None:
+        url = self._place.environment["DATABASE_URL"]
+        check_usage.prepare(url)
+        floors = [
+            check_usage.floors(url, self._place.logs, seconds=self._seconds, connections=CONNECTIONS)
+            for _ in range(self._rounds)
+        ]
+        self._found["floors"] = {name: median(each[name] for each in floors) for name in floors[0]}
 
     def _can(self, path: Measured) -> bool:
         if not path.is_peer:
@@ -125,13 +139,15 @@ class Measurement:
             self._look(address, requests)
             load: dict[str, Any] = {"core": self._cores[1], "server": process}
             if not path.fresh:
-                wrk.flood(address, requests, seconds=1, connections=CONNECTIONS, **load)
+                wrk.flood(address, requests, seconds=WARMING, connections=CONNECTIONS, **load)
             before = self._trips()
             many = wrk.flood(address, requests, seconds=self._seconds, connections=CONNECTIONS, start=100, **load)
             after = self._trips()
             lone = wrk.flood(
                 address, requests, seconds=self._seconds / 2, connections=1, start=many.count + 200, **load
             )
+        if path.group == "usage":
+            check_usage.require_even(place.environment["DATABASE_URL"])
         if many.bad or lone.bad:
             raise RuntimeError(f"{path.name}: {many.bad + lone.bad} answers were no 2xx")
         trips = {name: round((after[name] - before[name]) / max(many.count, 1), 3) for name in after}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
+from benchmarks.check_usage import AT_ONCE, HOT, MANY
 from benchmarks.verdicts import Goal, best, ratio, unstable
 
 # P1 / F1 on the machine where it was frozen: who slows the yardstick shows here.
@@ -33,6 +34,10 @@ def goals(found: dict[str, Any]) -> list[Goal]:
         Goal("the view, lane off / F1", ratio(rates, "view", "F1"), 0.8),
         Goal("bulk 1 x 100: CPU / a single check's", _of(rounds, "bulk 1 x 100", "cpu_us", over="warm"), 2, False),
         Goal("bulk 100 x 1: CPU / a single check's", _of(rounds, "bulk 100 x 1", "cpu_us", over="warm"), 20, False),
+        Goal("usage of one subject / pgbench's plain UPDATE of that row", _over(found, HOT), 2),
+        Goal("usage of many subjects / pgbench's plain UPDATE", _over(found, MANY), 0.4),
+        Goal("usage in batches, events/s", _events(rounds), 30_000),
+        Goal("usage in batches, events/s / one a call", _events(rounds, over=MANY), 12),
         *(Goal(*each) for group in lone.values() for each in group["goals"]),
     ]
 
@@ -46,6 +51,7 @@ def table(found: dict[str, Any]) -> str:
     for name, of in rounds.items():
         shown = " | ".join(f"{median(each[one] for each in of):,.4g}" for one in names)
         lines.append(f"| {name} | {shown} | {', '.join(str(each['rate']) for each in of)} |")
+    lines += [f"| pgbench: {name.removeprefix('usage, ')} | {rate:,.4g} |" for name, rate in found["floors"].items()]
     lines += ["", "| goal | wanted | found | |", "|---|---|---|---|", *(goal.line for goal in goals(found))]
     for group, said in found["lone"].items():
         lines += ["", f"{group}: {said['said']}"]
@@ -75,3 +81,13 @@ def _of(rounds: dict[str, Any], name: str, what: str, *, over: str = "") -> floa
 def _trips(rounds: dict[str, Any], name: str) -> float | None:
     trips = [_of(rounds, name, what) for what in ("transactions", "commands")]
     return None if trips[0] is None or trips[1] is None else trips[0] + trips[1]
+
+
+def _over(found: dict[str, Any], name: str) -> float | None:
+    rate, floor = _of(found["rounds"], name, "rate"), found["floors"].get(name)
+    return rate / floor if rate and floor else None
+
+
+def _events(rounds: dict[str, Any], *, over: str = "") -> float | None:
+    rate, other = _of(rounds, AT_ONCE, "rate"), _of(rounds, over, "rate") if over else 1.0
+    return rate * 1000 / other if rate and other else None

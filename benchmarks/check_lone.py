@@ -1,4 +1,4 @@
-"""What is measured without a flood of requests: usage beside a plain UPDATE, freshness, memory, the client."""
+"""What is measured without a flood of requests: memory, and the client."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.arena import ROOT, Arena
+from benchmarks.check_paths import OURS, UNREFUSED, service_token
 
 # What was found in words, and goals as (name, found, wanted, at least).
 Said = dict[str, Any]
@@ -31,6 +32,24 @@ def memory(place: Arena) -> Said:
     }
 
 
+def freshness(_place: Arena) -> Said:
+    """Say where it is shown."""
+    raise NotHere("shown by tests/entitlements/test_freshness.py: how long a revoked grant is believed")
+
+
+def client(place: Arena) -> Said:
+    """Time a check that the client for applications has in its memory."""
+    if importlib.util.find_spec("farebox_client") is None:
+        raise NotHere("there is no client yet")
+    with place.having(**UNREFUSED).serving("client", OURS) as address:
+        asking = place.having(FAREBOX_URL=address, FAREBOX_TOKEN=service_token(place.environment["JWT_SECRET"]))
+        found = _asked(asking, "benchmarks.check_client")
+    return {
+        "said": f"{found['us']:.2f} us for a check that is in memory",
+        "goals": [("cached check in the client, us", found["us"], 1, False)],
+    }
+
+
 def _asked(place: Arena, module: str) -> dict[str, Any]:
     if importlib.util.find_spec(module) is None:
         raise NotHere("it is not written yet")
@@ -40,4 +59,4 @@ def _asked(place: Arena, module: str) -> dict[str, Any]:
     return found
 
 
-LONE: dict[str, Callable[[Arena], Said]] = {"memory": memory}
+LONE: dict[str, Callable[[Arena], Said]] = {"memory": memory, "freshness": freshness, "client": client}

@@ -16,7 +16,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks import check_seeds
+from benchmarks import check_seeds, check_usage
 from benchmarks.check_seeds import user
 from benchmarks.wrk import Ask
 
@@ -106,6 +106,15 @@ def _bulk(users: int, features: int) -> Callable[[str, int], Iterator[Ask]]:
     return asks
 
 
+def _usage(subjects: int) -> Callable[[str, int], Iterator[Ask]]:
+    def asks(secret: str, _users: int) -> Iterator[Ask]:
+        headers = (*_bearer(service_token(secret)), ("Content-Type", "application/json"))
+        run = uuid4().hex
+        return check_usage.singles(headers, subjects, run) if subjects else check_usage.batches(headers, run)
+
+    return asks
+
+
 def _eddsa_environment() -> dict[str, str]:
     pem = EDDSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     issuer = {"algorithm": "EdDSA", "audience": "farebox", "public_key": pem, "services": True}
@@ -135,6 +144,11 @@ PATHS = (
     ),
     Measured("bulk 1 x 100", OURS, _bulk(1, 100), UNREFUSED, group="bulk"),
     Measured("bulk 100 x 1", OURS, _bulk(100, 1), UNREFUSED, group="bulk"),
+    Measured(check_usage.HOT, OURS, _usage(1), UNREFUSED, group="usage", empties_valkey=True, fresh=True),
+    Measured(
+        check_usage.MANY, OURS, _usage(check_usage.SUBJECTS), UNREFUSED, group="usage", empties_valkey=True, fresh=True
+    ),
+    Measured(check_usage.AT_ONCE, OURS, _usage(0), UNREFUSED, group="usage", empties_valkey=True, fresh=True),
 )
 GROUPS = ("warm", "eddsa", "view", "valkey", "cold", "bulk", "usage", "freshness", "memory", "client")
 

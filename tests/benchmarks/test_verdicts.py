@@ -86,9 +86,11 @@ def test_the_table_says_what_was_reached_missed_skipped_and_in_doubt() -> None:
             "F1": [a_round(200)],
             "P1 idiomatic": [a_round(100)],
             "warm": [a_round(1100)],
+            "usage, one subject": [a_round(250)],
         },
+        "floors": {"usage, one subject": 100.0},
         "lone": {"memory": {"said": "170 bytes", "goals": [("bytes a user", 170, 250, False)]}},
-        "skipped": {"usage": "there is no such route yet"},
+        "skipped": {"bulk": "there is no such route yet"},
     }
 
     table = check_goals.table(found)
@@ -96,7 +98,8 @@ def test_the_table_says_what_was_reached_missed_skipped_and_in_doubt() -> None:
     assert "| warm / F0 | >= 0.85 | 0.957 | pass |" in table
     assert "| warm / P1 | >= 65 | 11 | FALLS SHORT |" in table
     assert "| 10,000 EdDSA tokens / F0 | >= 0.8 |  | not measured |" in table
+    assert "| usage of one subject / pgbench's plain UPDATE of that row | >= 2 | 2.5 | pass |" in table
     assert "| bytes a user | <= 250 | 170 | pass |" in table
-    assert "Not measured: usage: there is no such route yet." in table
+    assert "Not measured: bulk: there is no such route yet." in table
     assert "UNSTABLE" in table
     assert "DOUBTFUL" in table
