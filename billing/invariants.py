@@ -123,13 +123,15 @@ MONEY = (
 ACCESS_HAS_A_REASON = Invariant(
     "access_has_a_reason",
     "a grant in force comes from a subscription that runs, a purchase that is paid, or somebody's decision",
+    # By source, not by grant: a plan gives many, and each source is looked up once.
     f"""
-    SELECT DISTINCT given.source_type || ':' || given.source_id FROM ({IN_FORCE}) AS given
-    WHERE source_type = 'subscription' AND NOT EXISTS (
+    WITH given AS (SELECT DISTINCT source_type, source_id, subscription_id, user_id FROM ({IN_FORCE}) AS in_force)
+    SELECT 'subscription:' || source_id FROM given WHERE source_type = 'subscription' AND NOT EXISTS (
         SELECT FROM billing_subscription AS runs JOIN billing_customer AS payer ON payer.id = runs.customer_id
         WHERE runs.stripe_id = given.subscription_id AND payer.user_id = given.user_id
           AND runs.status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused'))
-       OR source_type = 'one_time' AND NOT EXISTS (
+    UNION
+    SELECT 'one_time:' || source_id FROM given WHERE source_type = 'one_time' AND NOT EXISTS (
         SELECT FROM billing_payment AS paid JOIN billing_customer AS payer ON payer.id = paid.customer_id
         WHERE paid.id = {SOURCE_ID} AND payer.user_id = given.user_id AND paid.status = 'succeeded'
           AND NOT ({REFUND_TAKES} AND paid.id IN ({REFUNDED})))
