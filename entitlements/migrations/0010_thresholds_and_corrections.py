@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('entitlements', '0140_epochs_are_told'),
+        ('entitlements', '0009_epochs_are_told'),
         ('pricing', '0008_meters_and_values'),
     ]
 

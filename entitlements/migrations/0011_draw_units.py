@@ -318,6 +318,6 @@ DROP FUNCTION entitlements_counters;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0120_thresholds_and_corrections")]
+    dependencies = [("entitlements", "0010_thresholds_and_corrections")]
 
     operations = [migrations.RunSQL(COUNTERS + SETTLE + DRAW + CORRECT, AWAY)]

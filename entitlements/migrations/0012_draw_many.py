@@ -70,6 +70,6 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0121_draw_units")]
+    dependencies = [("entitlements", "0011_draw_units")]
 
     operations = [migrations.RunSQL(MANY, "DROP FUNCTION entitlements_draw_many;")]

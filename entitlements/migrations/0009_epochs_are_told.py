@@ -19,6 +19,6 @@ DROP FUNCTION entitlements_tell_epoch();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0131_awards_and_features_stay")]
+    dependencies = [("entitlements", "0008_awards_and_features_stay")]
 
     operations = [migrations.RunSQL(TELL, KEEP_STILL)]

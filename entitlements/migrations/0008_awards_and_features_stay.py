@@ -54,7 +54,7 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0130_awards"), ("pricing", "0008_meters_and_values")]
+    dependencies = [("entitlements", "0007_awards"), ("pricing", "0008_meters_and_values")]
 
     operations = [
         frozen("entitlements_award", because="a decision that was made is a fact"),
