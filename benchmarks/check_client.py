@@ -6,9 +6,8 @@ import json
 import os
 from timeit import repeat
 
-from farebox_client import Farebox
-
 from benchmarks.check_seeds import user
+from farebox_client import Farebox
 
 TIMES = 100_000
 

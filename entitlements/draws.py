@@ -23,7 +23,7 @@ from pricing.models import Feature
 # Of a key that counts what others took of the first pool's limit.
 TAKEN = -1
 DRAW = """
-    SELECT said, earlier, earlier_hash, over, crossed, paid, parts FROM entitlements_draw(
+    SELECT said, earlier, earlier_hash, over, crossed, paid, parts, recorded FROM entitlements_draw(
         %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
         %s::text[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::boolean[],
         %s::timestamptz[], %s::bigint[], %s::int[], %s, %s, %s::int[], %s, %s)
@@ -68,6 +68,7 @@ class Taken(NamedTuple):
     crossed: bool | None = False
     counters: Sequence[UUID] | None = None
     shares: Sequence[int] | None = None
+    recorded_at: datetime | None = None
 
 
 def of(known: Facts, feature_code: str, units: int, at: datetime) -> Draw:

@@ -19,6 +19,7 @@ from entitlements.family_errors import (
     TooManyInvitations,
 )
 from entitlements.models import Family, FamilyMember
+from events import history
 from events.asking import Asking, earlier
 from events.transactions import whole
 
@@ -95,6 +96,8 @@ def _accept(invitation: FamilyMember, user_id: str, at: datetime) -> FamilyMembe
     if row.status == Status.ACTIVE and row.user_id == user_id:
         return row
     _insist_on_open(row, at)
+    # Who asks what he had at this moment waits: he may be in the family from it on.
+    history.hold(history.user(user_id))
     if families.is_in_one(user_id):
         raise AlreadyInAFamily
     seats = sharing.seats(family.pk, at=at)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import datetime
 
-from entitlements import periods
+from entitlements import boundaries, facts
 from entitlements.facts import Facts
 from entitlements.rules import in_force
 from entitlements.spans import barred
@@ -26,21 +25,12 @@ def seconds(known: Facts, at: datetime) -> float:
 
 def next_boundary(known: Facts, at: datetime) -> datetime | None:
     """Return the first moment after `at` at which anything begins, ends or is counted anew; None for never."""
-    return min((moment for moment in _dates(known, at) if moment is not None and moment > at), default=None)
+    found = facts.features(known.catalog)
+    asked = ((found[code], known.grants.get(code, ()), known.rules.get(code, ())) for code in found)
+    moments = (boundaries.following(*each, at) for each in asked if any(each[1:]))
+    return min((moment for moment in moments if moment), default=None)
 
 
 def _gives(known: Facts, at: datetime) -> bool:
     given = any(barred(grant, at) is None for grants in known.grants.values() for grant in grants)
     return given or any(rule.effect != "deny" for rules in known.rules.values() for rule in in_force(rules, at)[:1])
-
-
-def _dates(known: Facts, at: datetime) -> Iterator[datetime | None]:
-    for grants in known.grants.values():
-        for grant in grants:
-            yield from (grant.starts_at, grant.ends_at, grant.grace_until, grant.status_at)
-            if grant.period and barred(grant, at) is None:
-                period = periods.of(grant, at)
-                yield period.end if period else None
-    for rules in known.rules.values():
-        for rule in rules:
-            yield from (rule.starts_at, rule.ends_at, rule.removed_at)

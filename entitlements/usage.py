@@ -120,7 +120,7 @@ def _recorded(use: Use, asking: Asking, now: datetime, known: Facts) -> tuple[Us
         counters=list(found.counters or []),
         shares=list(found.shares or []),
         at=at,
-        recorded_at=now,
+        recorded_at=found.recorded_at or now,
         metadata=dict(use.metadata),
     )
     return row, False

@@ -4,6 +4,20 @@ from django.db import migrations
 
 # The counters of some keys, in their order; those that are missing are made. What rolls over is worked out then.
 COUNTERS = """
+-- RFC 9562, 5.7: of version 7, as `events.ids` makes them; Postgres itself can from version 18 on.
+CREATE FUNCTION entitlements_uuid7() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+    SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+        PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6),
+        52, 1), 53, 1), 'hex')::uuid
+$$;
+
+-- When it is written down. A caller read his now before he waited for the counters: who asks of a moment in between
+-- was answered without what is written here. A now that is not of the present stays what it is.
+CREATE FUNCTION entitlements_written(p_now timestamptz) RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN clock_timestamp() - p_now BETWEEN interval '0' AND interval '1 minute'
+        THEN clock_timestamp() ELSE p_now END
+$$;
+
 CREATE FUNCTION entitlements_counters(
     p_features text[], p_subjects text[], p_pools uuid[], p_members text[], p_starts timestamptz[],
     p_ends timestamptz[], p_sizes bigint[], p_befores timestamptz[], p_rolls bigint[]
@@ -28,7 +42,7 @@ BEGIN
         ORDER BY old.id FOR UPDATE OF old;
         INSERT INTO entitlements_usagecounter
             (id, feature_code, subject, pool, member, period_start, period_end, rolled, used, reserved)
-        SELECT uuidv7(), feature, subject, pool, member, start, "end", coalesce((
+        SELECT entitlements_uuid7(), feature, subject, pool, member, start, "end", coalesce((
             SELECT least(roll, greatest(size + coalesce(max(old.rolled), 0)
                 - coalesce(max(old.used), 0) - coalesce(max(old.reserved), 0), 0))
             FROM entitlements_usagecounter AS old
@@ -94,7 +108,7 @@ BEGIN
     SELECT * INTO held FROM entitlements_reservation WHERE id = p_reservation;
     PERFORM entitlements_lock(entitlements_with_member(held.counters, held.user_id));
     UPDATE entitlements_reservation
-    SET status = p_status, status_at = p_now, committed = CASE p_status WHEN 'committed' THEN p_units END
+    SET status = p_status, status_at = entitlements_written(p_now), committed = CASE p_status WHEN 'committed' THEN p_units END
     WHERE id = p_reservation AND status = 'held'
         AND CASE p_status WHEN 'committed' THEN expires_at > p_now WHEN 'expired' THEN expires_at <= p_now ELSE true END
     RETURNING * INTO held;
@@ -109,7 +123,7 @@ BEGIN
         INSERT INTO entitlements_usageevent (id, principal, event_id, request_hash, user_id, feature_code, units,
             overage, counters, shares, at, recorded_at, reservation, reason, metadata)
         VALUES (p_event, p_principal, 'reservation:' || held.id, p_hash, held.user_id, held.feature_code, p_units,
-            greatest(p_units - held.units + held.overage, 0), held.counters, v_used, p_now, p_now, held.id, '',
+            greatest(p_units - held.units + held.overage, 0), held.counters, v_used, p_now, entitlements_written(p_now), held.id, '',
             held.metadata);
     END IF;
     RETURN p_status;
@@ -126,7 +140,7 @@ CREATE FUNCTION entitlements_draw(
     p_sizes bigint[], p_softs boolean[], p_befores timestamptz[], p_rolls bigint[], p_shares int[],
     p_drawn int, p_let_through boolean, p_warn int[], p_telling boolean, p_version bigint,
     OUT said text, OUT earlier uuid, OUT earlier_hash text, OUT over bigint, OUT crossed boolean, OUT paid uuid[],
-    OUT parts bigint[]
+    OUT parts bigint[], OUT recorded timestamptz
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_ids uuid[]; v_due uuid[]; v_locked uuid[]; v_used bigint[]; v_held bigint[]; v_rolled bigint[];
@@ -151,10 +165,11 @@ BEGIN
                     AND (counter.used + p_units) * 100.0 >= percent::numeric * (p_sizes[1] + counter.rolled))))
         RETURNING counter.id INTO v_id;
         IF FOUND THEN
+            recorded := entitlements_written(p_now);
             INSERT INTO entitlements_usageevent (id, principal, event_id, request_hash, user_id, feature_code, units,
                 overage, counters, shares, at, recorded_at, reason, metadata)
             VALUES (p_id, p_principal, p_key, p_hash, p_user, p_feature, p_units, 0, ARRAY[v_id], ARRAY[p_units],
-                p_at, p_now, '', p_metadata)
+                p_at, recorded, '', p_metadata)
             ON CONFLICT (principal, event_id) DO NOTHING;
             said := 'drawn'; paid := ARRAY[v_id]; parts := ARRAY[p_units];
             IF FOUND THEN RETURN; END IF;
@@ -246,16 +261,18 @@ BEGIN
 
     SELECT array_agg(part.id ORDER BY place), array_agg(part.units ORDER BY place) INTO paid, parts
     FROM unnest(v_ids[1:p_drawn], v_add[1:p_drawn]) WITH ORDINALITY AS part (id, units, place) WHERE part.units <> 0;
+    recorded := entitlements_written(p_now);
     IF p_until IS NULL THEN
         INSERT INTO entitlements_usageevent (id, principal, event_id, request_hash, user_id, feature_code, units,
             overage, counters, shares, at, recorded_at, reason, metadata)
-        VALUES (p_id, p_principal, p_key, p_hash, p_user, p_feature, p_units, over, paid, parts, p_at, p_now, '',
+        VALUES (p_id, p_principal, p_key, p_hash, p_user, p_feature, p_units, over, paid, parts, p_at, recorded, '',
             p_metadata);
     ELSE
+        recorded := least(recorded, p_until - interval '1 microsecond');
         INSERT INTO entitlements_reservation (id, principal, idempotency_key, request_hash, user_id, feature_code,
             units, overage, counters, shares, status, status_at, created_at, expires_at, metadata)
-        VALUES (p_id, p_principal, p_key, p_hash, p_user, p_feature, p_units, over, paid, parts, 'held', p_now,
-            p_now, p_until, p_metadata);
+        VALUES (p_id, p_principal, p_key, p_hash, p_user, p_feature, p_units, over, paid, parts, 'held', recorded,
+            recorded, p_until, p_metadata);
     END IF;
     said := 'drawn';
 END $$;
@@ -301,7 +318,7 @@ BEGIN
     INSERT INTO entitlements_usageevent (id, principal, event_id, request_hash, user_id, feature_code, units, overage,
         counters, shares, at, recorded_at, corrects, reason, metadata)
     VALUES (p_id, p_principal, p_key, p_hash, meant.user_id, meant.feature_code, p_units,
-        CASE WHEN p_units < 0 THEN -least(-p_units, v_over) ELSE 0 END, meant.counters, v_add, meant.at, p_now, p_of,
+        CASE WHEN p_units < 0 THEN -least(-p_units, v_over) ELSE 0 END, meant.counters, v_add, meant.at, entitlements_written(p_now), p_of,
         p_reason, '{}');
     RETURN 'drawn';
 END $$;
@@ -314,6 +331,8 @@ DROP FUNCTION entitlements_add;
 DROP FUNCTION entitlements_lock;
 DROP FUNCTION entitlements_with_member;
 DROP FUNCTION entitlements_counters;
+DROP FUNCTION entitlements_written;
+DROP FUNCTION entitlements_uuid7;
 """
 
 

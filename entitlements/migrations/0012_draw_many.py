@@ -13,6 +13,7 @@ CREATE FUNCTION entitlements_draw_many(
     OUT drawn boolean[], OUT earlier uuid[], OUT earlier_hashes text[], OUT crossed int[]
 ) LANGUAGE plpgsql AS $$
 DECLARE v_ids uuid[]; v_sums bigint[]; v_ok boolean[]; v_filled int[]; v_total int := cardinality(e_subjects);
+    v_written timestamptz;
 BEGIN
     v_ids := entitlements_counters(e_features, e_subjects, e_pools, e_members, e_starts, e_ends, e_sizes, e_befores,
         e_rolls);
@@ -58,10 +59,11 @@ BEGIN
         drawn[i] := i_entries[i] > 0 AND earlier[i] IS NULL AND v_ok[i_entries[i]];
     END LOOP;
 
+    v_written := entitlements_written(p_now);
     INSERT INTO entitlements_usageevent (id, principal, event_id, request_hash, user_id, feature_code, units, overage,
         counters, shares, at, recorded_at, reason, metadata)
     SELECT id, principal, key, hash, e_users[entry], e_features[entry], units, 0, v_ids[entry:entry], ARRAY[units], at,
-        p_now, '', metadata::jsonb
+        v_written, '', metadata::jsonb
     FROM unnest(i_ids, i_principals, i_keys, i_hashes, i_units, i_ats, i_metadata, i_entries, drawn)
         AS item (id, principal, key, hash, units, at, metadata, entry, fits)
     WHERE item.fits;

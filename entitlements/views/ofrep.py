@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.api import etags
-from config.api.permissions import owner, subject
+from config.api.permissions import owner
 from config.api.strict import BadParameter
 from entitlements import access, standpoints
 from entitlements.errors import TargetingKeyMissing
@@ -24,6 +24,7 @@ from entitlements.serializers.ofrep import (
     EvaluationsSerializer,
     FailureSerializer,
 )
+from entitlements.views.reach import subject
 
 
 class Evaluation(APIView):

@@ -15,7 +15,6 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page
 from config.api.parsing import CloudEvent, CloudEvents, StrictBatch, StrictJSON
-from config.api.permissions import subject
 from config.api.strict import valid
 from entitlements import snapshot, usage, usage_batches, usage_corrections
 from entitlements.models import UsageCounter, UsageEvent
@@ -33,6 +32,7 @@ from entitlements.serializers.usage import (
     read_one,
     told,
 )
+from entitlements.views.reach import subject
 from events import clock
 from events.asking import Asking
 

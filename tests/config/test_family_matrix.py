@@ -22,8 +22,14 @@ ASKED = [
     row for row, reach in ROLES.items() if reach.get(Role.USER) is Reach.OWN and OPERATIONS[row].names != "nothing"
 ]
 NOTHING: dict[str, int] = {}
-# The column "family owner" of the design: checks and entitlements of his members. And the family itself is his.
-OF_A_MEMBER = dict.fromkeys(("GET entitlement-check", "POST entitlement-check", "GET user-entitlements"), 200)
+# The column "family owner" of the design: checks, entitlements and usage of his members. And the family itself is his.
+OF_A_MEMBER = dict.fromkeys(
+    (
+        *("GET entitlement-check", "POST entitlement-check", "POST entitlement-check-bulk"),
+        *("POST ofrep-flag", "POST ofrep-flags", "GET user-entitlements", "GET user-usage"),
+    ),
+    200,
+)
 LED = {
     **dict.fromkeys(("GET family", "GET family-members", "GET family-invitations"), 200),
     **{"POST family-invitations": 201, "DELETE invitation": 204, "DELETE family-member": 204},
