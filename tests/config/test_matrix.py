@@ -241,7 +241,7 @@ OPERATIONS: dict[str, Operation] = {
     "GET entitlement-check": of_user("/entitlements/check?feature_code=export&user_id={user_id}"),
     "POST entitlement-check": of_user("/entitlements/check", feature_code="export", user_id="{user_id}"),
     "GET user-entitlements": of_user("/users/{user_id}/entitlements"),
-    "POST usage": of_user("/usage", feature_code="api_calls", user_id="{user_id}", event_id="e-1"),
+    "POST usage": of_user("/usage", feature_code="api_calls", user_id="{user_id}", event_id="of-{user_id}"),
     "POST usage-batch": nothing("/usage/batch", {"events": [{"user_id": "anna"}]}),
     "POST usage-corrections": Operation(
         lambda things: ("/usage/corrections", {"usage_id": str(things.used), "units": -1, "reason": "twice"}), "object"
