@@ -306,7 +306,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET override": found("/overrides/{override}"),
     "DELETE override": found("/overrides/{override}"),
-    "POST usage": of_user("/usage", feature_code="api_calls", user_id="{user_id}", event_id="e-1"),
+    "POST usage": of_user("/usage", feature_code="api_calls", user_id="{user_id}", event_id="of-{user_id}"),
     "POST usage-batch": nothing("/usage/batch", {"events": [{"user_id": "anna"}]}),
     "POST usage-corrections": Operation(
         lambda things: ("/usage/corrections", {"usage_id": str(things.used), "units": -1, "reason": "twice"}), "object"
