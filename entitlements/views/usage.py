@@ -36,6 +36,9 @@ from entitlements.views.reach import subject
 from events import clock
 from events.asking import Asking
 
+# Each is judged for itself, so what is wrong in one is no fault of the body.
+EVENTS = {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": usage_batches.MOST}
+
 
 class Usage(APIView):
     parser_classes = (StrictJSON, CloudEvent)
@@ -57,7 +60,7 @@ class UsageBatch(APIView):
     parser_classes = (StrictBatch, CloudEvents)
 
     @extend_schema(
-        request={"application/json": UsageBatchSaid, CloudEvents.media_type: CloudEventSaid(many=True)},
+        request={"application/json": UsageBatchSaid, CloudEvents.media_type: EVENTS},
         responses=UsageBatchSerializer,
     )
     def post(self, request: Request) -> Response:
