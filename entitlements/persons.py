@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Model, Q
 
-from entitlements.models import Entitlement, Family, Reservation, UsageCounter, UsageEvent
+from entitlements.models import Entitlement, Family, Reservation, UsageCounter, UsageEvent, UsageThreshold
 from events import history
 from vault import rows
 
@@ -24,7 +24,8 @@ def held(user_id: str) -> dict[str, list[dict[str, Any]]]:
 
 def not_by_column(user_id: str) -> dict[type[Model], Q]:
     """Name the models whose rows are a user's by another column than most, and how to find his."""
-    return {Family: Q(owner_id=user_id), UsageCounter: Q(subject=history.user(user_id)) | Q(member=user_id)}
+    his = Q(subject=history.user(user_id))
+    return {Family: Q(owner_id=user_id), UsageCounter: his | Q(member=user_id), UsageThreshold: his}
 
 
 def erase(user_id: str) -> int:

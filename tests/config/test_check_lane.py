@@ -444,7 +444,7 @@ def test_a_change_shows_in_the_next_answer(server: Server) -> None:
     first = [json.loads(server.ask("lane", plain(), bearer=given)[2])["allowed"] for _ in range(3)]
 
     with transaction.atomic():
-        grants.revoke(GIVEN, reason="staff", at=clock.now())
+        grants.revoke(GIVEN, reason="refund", at=clock.now())
     then = json.loads(server.ask("lane", plain(), bearer=given)[2])
 
     assert first == [True] * 3
