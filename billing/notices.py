@@ -157,7 +157,7 @@ def _refunds(at: datetime) -> Iterator[Occasion]:
     rows = Refund.objects.filter(status=Refund.Status.SUCCEEDED, status_at__gt=at - NEWS_FOR)
     # Learned by one look with its payment: of an account that ran before us, and told by whoever ran it.
     rows = rows.exclude(status_at=F("payment__status_at"))
-    for row in rows.select_related("payment__customer"):
+    for row in rows.select_related("payment__customer").order_by("pk"):
         said: dict[str, str | None] = {"amount": str(row.amount), "description": row.payment.description}
         yield Occasion(Kind.REFUNDED, row.payment.customer, f"refund:{row.pk}", said=said)
 
