@@ -21,9 +21,11 @@ def _moments(
 ) -> Iterator[datetime | None]:
     yield feature.archived_at
     for rule in rules:
-        yield from (rule.starts_at, rule.ends_at, rule.removed_at)
+        yield from (rule.starts_at, rule.ends_at, rule.created_at, rule.removed_at)
     for grant in grants:
-        yield from (grant.starts_at, grant.ends_at, grant.grace_until, grant.status_at)
+        yield from (grant.starts_at, grant.ends_at, grant.grace_until)
+        # Every other status writes down what the dates say.
+        yield grant.status_at if grant.status in ("revoked", "suspended") else None
         # A new period empties the counters, and reorders the pools.
         if feature.kind == Feature.Kind.METERED and barred(grant, at) is None:
             period = periods.of(grant, at)

@@ -96,13 +96,13 @@ def _accept(invitation: FamilyMember, user_id: str, at: datetime) -> FamilyMembe
     if row.status == Status.ACTIVE and row.user_id == user_id:
         return row
     _insist_on_open(row, at)
-    # Who asks what he had at this moment waits: he may be in the family from it on.
-    history.hold(history.user(user_id))
     if families.is_in_one(user_id):
         raise AlreadyInAFamily
     seats = sharing.seats(family.pk, at=at)
     if families.active(family).count() >= seats:
         raise SeatLimitReached(seats)
+    # Who asks what he had at this moment waits: he may be in the family from it on.
+    history.hold(history.user(user_id))
     row.user_id, row.joined_at = user_id, at
     _tell("member_joined", family, row, at)
     _settle(row, at)

@@ -66,7 +66,18 @@ def _recorded(uses: Sequence[Use], principal: str, now: datetime) -> list[Outcom
     known = snapshot.current_many({use.user_id for use in uses})
     asked = [(place, use, use.asking(principal)) for place, use in enumerate(uses)]
     outcomes = dict(_drawn(list(_worked_out(asked, known, now)), now))
-    return [outcomes.get(place) or _alone(use, principal, now) for place, use, _ in asked]
+    waiting = [(place, use) for place, use, _ in asked if place not in outcomes]
+    if len({use.event_id for use in uses}) == len(uses):
+        # In one order, so that no two batches wait for each other; those of one pool stay in theirs.
+        waiting.sort(key=lambda each: _pool_of(each[1], known))
+    for place, use in waiting:
+        outcomes[place] = _alone(use, principal, now)
+    return [outcomes[place] for place, _, _ in asked]
+
+
+def _pool_of(use: Use, known: Mapping[str, Facts]) -> tuple[str, str]:
+    """Name what a use may share a pool with: its user or his family, and the feature."""
+    return str(known[use.user_id].family_id or use.user_id), use.feature_code
 
 
 def _worked_out(asked: Iterable[tuple[int, Use, Asking]], known: Mapping[str, Facts], now: datetime) -> Iterator[_Item]:

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from billing import invariants
 from entitlements import facts, snapshot
+from pricing import catalog
 
 OURS = ("events", "keys", "entitlements", "billing")
 MIRROR = (
@@ -35,6 +36,14 @@ POINTING = """
     )
     SELECT relname FROM named JOIN pg_class USING (oid) ORDER BY relname
 """
+# Plans and features that a test made.
+STRANGERS = """
+    DELETE FROM pricing_planfeature AS included USING pricing_planversion AS version
+    WHERE version.id = included.version_id AND version.plan_id <> ALL(%(plans)s);
+    DELETE FROM pricing_planversion WHERE plan_id <> ALL(%(plans)s);
+    DELETE FROM pricing_plan WHERE id <> ALL(%(plans)s);
+    DELETE FROM pricing_feature WHERE code <> ALL(%(features)s);
+"""
 STAFF = ("auth.User", "sessions.Session", "config.Authenticator", "axes.AccessAttempt")
 
 
@@ -47,6 +56,7 @@ def empty() -> None:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute("; ".join(f'DELETE FROM "{table}"' for table in _tables()))
         cursor.execute("UPDATE pricing_planversion SET sold_at = NULL WHERE sold_at IS NOT NULL")
+        cursor.execute(STRANGERS, seeded())
     forget_snapshots()
 
 
@@ -58,6 +68,13 @@ def forget_snapshots() -> None:
     with contextlib.suppress(redis.RedisError), redis.Redis.from_url(settings.REDIS_URL) as valkey:
         if keys := valkey.keys(f"{settings.APP_NAME}:facts:*"):
             valkey.delete(*keys)
+
+
+@cache
+def seeded() -> dict[str, list[str]]:
+    """Return the plans and features of the seed."""
+    features, plans = catalog.plans()
+    return {"plans": [row.id for row in plans], "features": [row.code for row in features]}
 
 
 @cache

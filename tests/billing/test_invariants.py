@@ -17,6 +17,11 @@ from events.asking import Asking
 from tests.buyer import Buyer
 
 NO_TRIGGERS = "SET LOCAL session_replication_role = replica"
+COUNTED = """
+    INSERT INTO entitlements_usagecounter
+        (id, feature_code, subject, member, period_start, rolled, used, reserved, ceiling)
+    VALUES (gen_random_uuid(), 'api_calls', 'user:anna', '', now(), 0, {})
+"""
 # By name: what breaks it, after Anna has bought for life, got a part back and subscribed, Ben's bank disputes, and Eve
 # has a family.
 BREAKS = {
@@ -60,6 +65,12 @@ BREAKS = {
     "an_open_family_has_its_owner_in_it": "UPDATE entitlements_familymember SET role = 'member'",
     "a_shared_grant_is_a_member_s": "UPDATE entitlements_familymember SET status = 'removed'",
     "a_family_has_its_history": "DELETE FROM events_event WHERE object LIKE 'family:%'",
+    "what_was_used_is_what_was_recorded": COUNTED.format("5, 0, NULL"),
+    "what_is_reserved_is_what_is_held": COUNTED.format("0, 5, NULL"),
+    "no_counter_is_above_its_ceiling": f"""
+        ALTER TABLE entitlements_usagecounter DROP CONSTRAINT counter_within_ceiling;
+        {COUNTED.format("5, 0, 3")}
+    """,
     "history_has_no_gap": "DELETE FROM events_event WHERE sequence = 2",
 }
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from entitlements import access, grants, standpoints
 from entitlements.access import Question
+from entitlements.changes import change
 from entitlements.decisions import Decision
 from entitlements.grants import Source
 from entitlements.models import (
@@ -71,7 +72,7 @@ class World:
 
     def share(self, on: bool) -> None:
         for row in Entitlement.objects.filter(user_id="eve"):
-            grants._change(row, at=clock.now(), status=row.status, family_id=str(self.family.pk) if on else None)
+            change(row, at=clock.now(), status=row.status, family_id=str(self.family.pk) if on else None)
 
     def use(self, user_id: str, code: str, units: int, held: bool) -> None:
         """Let the pool that pays next pay for all of it."""

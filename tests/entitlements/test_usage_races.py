@@ -18,6 +18,7 @@ from entitlements.errors import EntitlementsError
 from entitlements.models import Entitlement, Family, FamilyMember, Reservation, UsageCounter, UsageEvent, UsageThreshold
 from entitlements.usage import Use
 from entitlements.usage_errors import ReservationOver, UsageRefused
+from events import history
 from events.asking import Asking
 from events.models import Event
 from pricing.models import Plan
@@ -38,7 +39,7 @@ def give(user_id: str = "ann", *, limit: int | None = 100, soft: bool = False, *
             user_id, version, source=SUBSCRIPTION, starts_at=T0 - DAY, ends_at=T0 + 99 * DAY, at=T0 - DAY
         )
         row = next(row for row in rows if row.feature_id == CODE)
-        type(row).objects.filter(pk=row.pk).update(limit=limit, soft=soft, **terms)
+        type(row).objects.filter(pk=row.pk).update(**{"limit": limit, "soft": soft, "rollover_max": None, **terms})
 
 
 def at_once(works: Sequence[Callable[[], object]], workers: int = 64) -> list[object]:
@@ -181,6 +182,8 @@ def family(books: None) -> None:
             **{"invited_at": T0, "joined_at": T0, "principal": "t"},
         )
     Entitlement.objects.filter(user_id="ann").update(family_id=str(row.pk))
+    with transaction.atomic():
+        history.record("family.created", subject=history.user("ann"), object=f"family:{row.pk}", at=T0)
 
 
 @pytest.mark.usefixtures("family")

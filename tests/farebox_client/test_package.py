@@ -8,16 +8,13 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 SOURCE = Path(__file__).parents[2] / "farebox_client"
 OUTSIDE = "import farebox_client as c, sys; assert 'django' not in sys.modules; print(c.__file__)"
 
 
 def test_a_wheel_has_every_module_and_its_types(tmp_path: Path) -> None:
-    pytest.importorskip("setuptools", reason="builds without fetching a builder")
     shutil.copytree(SOURCE, tmp_path / "source", ignore=shutil.ignore_patterns("__pycache__"))
-    words = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    words = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet"]
 
     subprocess.run([*words, "--wheel-dir", str(tmp_path), str(tmp_path / "source")], check=True, capture_output=True)
 
