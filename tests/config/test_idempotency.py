@@ -289,6 +289,7 @@ def test_any_interleaving_under_one_key_makes_one(paid: Buyer, operation: str) -
 
 def test_the_interleavings_are_counted(shown: Shown) -> None:
     """Runs after them."""
+    assert TALLY["interleavings"] >= len(MAKING)
     told = ", ".join(f"{TALLY[code]} x {code}" for code in sorted(set(TALLY) - {"interleavings"}))
     shown(f"{TALLY['interleavings']} interleavings under one key of {len(MAKING)} operations: one made each; {told}")
 

@@ -58,6 +58,7 @@ def test_no_json_breaks_us(root: Client, asked: Asked) -> None:
 
 def test_the_figures_are_shown(shown: Shown) -> None:
     """After the others."""
+    assert min(told.values(), default=0) > 0
     fields, operations = len(IN_BODIES), len({asked.id for asked, _, _ in IN_BODIES})
     shown(
         f"corpora over {fields} fields of {operations} operations, in bodies and headers: {dict(told)} requests, no 5xx"

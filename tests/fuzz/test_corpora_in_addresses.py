@@ -24,6 +24,7 @@ def test_no_value_of_any_field_breaks_us(root: Client, field: tuple[Asked, str, 
 
 def test_the_figures_are_shown(shown: Shown) -> None:
     """After the others."""
+    assert min(told.values(), default=0) > 0
     fields, operations = len(IN_ADDRESSES), len({asked.id for asked, _, _ in IN_ADDRESSES})
     shown(
         f"corpora over {fields} fields of {operations} operations, in paths and queries: {dict(told)} requests, no 5xx"
