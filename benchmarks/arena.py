@@ -39,13 +39,19 @@ class Arena:
 
     @contextlib.contextmanager
     def running(
-        self, name: str, *words: str, stop: int = signal.SIGTERM, core: int | None = None, python: str = sys.executable
+        self,
+        name: str,
+        *words: str,
+        stop: int = signal.SIGTERM,
+        core: int | None = None,
+        python: str = sys.executable,
+        folder: Path = ROOT,
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Run a process while the block runs, on one core if named; its words go to a file."""
         pinned = [] if core is None else ["taskset", "-c", str(core)]
         with (self.logs / f"{name}.log").open("ab") as log:
             started = subprocess.Popen(
-                [*pinned, python, *words], cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
+                [*pinned, python, *words], cwd=folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT
             )
             try:
                 yield started

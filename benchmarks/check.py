@@ -25,6 +25,7 @@ import redis
 
 from benchmarks import arena, check_goals, check_lone, check_paths, check_seeds, check_usage, wrk
 from benchmarks.check_paths import GROUPS, PATHS, Measured
+from benchmarks.verdicts import NotHere
 
 CONNECTIONS = 16
 # Enough to have seen every user and every token, and soon enough for the first to be remembered still.
@@ -86,7 +87,7 @@ class Measurement:
             if lone := check_lone.LONE.get(group):
                 try:
                     self._found["lone"][group] = lone(self._place)
-                except check_lone.NotHere as reason:
+                except NotHere as reason:
                     self._found["skipped"][group] = str(reason)
         return {**self._found, "machine": self._machine(), "groups": list(groups)}
 
@@ -123,7 +124,7 @@ class Measurement:
             for path in paths:
                 try:
                     found = self._round(path)
-                except check_lone.NotHere as reason:
+                except NotHere as reason:
                     self._found["skipped"][path.name] = str(reason)
                 else:
                     self._found["rounds"].setdefault(path.name + suffix, []).append(found)
@@ -134,8 +135,12 @@ class Measurement:
         python = self._python if path.is_peer else sys.executable
         if path.empties_valkey:
             redis.Redis.from_url(place.environment["REDIS_URL"]).flushdb()
-        with place.served(path.name.replace(" ", "-"), path.application, core=self._cores[0], python=python) as served:
-            address, process = served
+        core, name = self._cores[0], path.name.replace(" ", "-")
+        with (
+            path.served(place, core)
+            if path.served
+            else place.served(name, path.application, core=core, python=python) as (address, process)
+        ):
             self._look(address, requests)
             load: dict[str, Any] = {"core": self._cores[1], "server": process}
             if not path.fresh:
@@ -170,7 +175,7 @@ class Measurement:
         # A server of one core needs a while for its first.
         answer = httpx.request(method, address + path, headers=said, content=body or None, timeout=30)
         if answer.status_code == 404:
-            raise check_lone.NotHere("there is no such route yet")
+            raise NotHere("there is no such route yet")
         answer.raise_for_status()
         if "check?" in path and answer.json()["allowed"] is not True:
             raise RuntimeError(f"a wrong answer: {answer.text}")

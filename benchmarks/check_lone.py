@@ -11,13 +11,10 @@ from typing import Any
 
 from benchmarks.arena import ROOT, Arena
 from benchmarks.check_paths import OURS, UNREFUSED, service_token
+from benchmarks.verdicts import NotHere
 
 # What was found in words, and goals as (name, found, wanted, at least).
 Said = dict[str, Any]
-
-
-class NotHere(Exception):
-    """It cannot be measured here, and why."""
 
 
 def memory(place: Arena) -> Said:

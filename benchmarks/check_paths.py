@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -16,7 +17,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks import check_seeds, check_usage
+from benchmarks import check_seeds, check_unleash, check_usage
+from benchmarks.arena import Arena
 from benchmarks.check_seeds import user
 from benchmarks.wrk import Ask
 
@@ -43,6 +45,8 @@ class Measured:
     is_peer: bool = False
     empties_valkey: bool = False
     fresh: bool = False
+    # By what else than granian.
+    served: Callable[[Arena, int | None], AbstractContextManager[tuple[str, int]]] | None = None
 
 
 def service_token(secret: str) -> str:
@@ -80,6 +84,10 @@ def _checks(numbers: Callable[[int], list[int]]) -> Callable[[str, int], Iterato
         yield from (Ask(CHECK.format(user(number)), headers) for number in numbers(users))
 
     return asks
+
+
+def _flags(_secret: str, _users: int) -> Iterator[Ask]:
+    return check_unleash.asks(WARM_USERS)
 
 
 def _many_tokens(_secret: str, _users: int) -> Iterator[Ask]:
@@ -127,6 +135,7 @@ PATHS = (
     Measured("F1", f"{PEERS}.django_hello:application", _hello),
     Measured("P1 idiomatic", f"{PEERS}.idiomatic.wsgi:application", _own(CHECK), is_peer=True),
     Measured("P2 waffle", f"{PEERS}.waffle.wsgi:application", _own("/api/v1/flags/export?of={}"), is_peer=True),
+    Measured("P3 unleash", "", _flags, served=check_unleash.served),
     Measured("warm", OURS, WARM, UNREFUSED),
     Measured("zipf", OURS, _checks(lambda users: check_seeds.zipf(min(users, ZIPF_USERS), 50_000)), UNREFUSED),
     Measured("eddsa", OURS, _many_tokens, _eddsa_environment(), group="eddsa"),

@@ -9,6 +9,10 @@ from statistics import median
 STEADY = 0.25
 
 
+class NotHere(Exception):
+    """It cannot be measured here, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """What was wanted of a number: at least so much, or at most. `found` is None when it was not measured."""
