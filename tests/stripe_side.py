@@ -100,8 +100,9 @@ class StripeSide:
 
 
 def work_off() -> None:
-    """Do what the worker and the sweeper do, until nothing waits."""
-    now = clock.now()
-    while due := webhooks.due(at=now + webhooks.BELL_TIME):
-        looked = [sync.look(stripe_id) for stripe_id in due]
+    """Do what the worker and the sweeper do, until nothing waits; but a look that fails, fails the test."""
+    at = clock.now() + webhooks.BELL_TIME
+    while due := webhooks.due(at=at):
+        # As there, none whose news the look at its parent has served.
+        looked = [webhooks.waiting(stripe_id, at=at) and sync.look(stripe_id) for stripe_id in due]
         assert any(looked)
