@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote_plus
 from uuid import UUID
 
@@ -226,8 +226,8 @@ def ask(call: Callable[[], Any]) -> Object:
 
 def _plain(answer: Any) -> Object:
     # What is asked for most comes raw: the library's objects of objects would be made only to be taken apart again.
-    plain: Object = answer.data if isinstance(answer, stripe.StripeResponse) else answer.to_dict(for_json=True)
-    return plain
+    raw = isinstance(answer, stripe.StripeResponse)
+    return cast(Object, answer.data if raw else answer.to_dict(for_json=True))
 
 
 def _is_kept(reason: stripe.StripeError) -> bool:
