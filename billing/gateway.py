@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, TypeVar, cast
-from urllib.parse import quote_plus
+from typing import Any, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 import stripe
@@ -46,7 +46,6 @@ EXPAND = {
     "in_": INVOICE,
     "pi_": ["latest_charge.refunds", "payment_method", "customer"],
 }
-
 PATHS = {
     "pi_": "payment_intents",
     "sub_": "subscriptions",
@@ -125,9 +124,10 @@ def cancel_subscription(stripe_id: str, *, now: bool) -> Object:
 def fetch(stripe_id: str) -> Object | None:
     """Fetch one object as it is now, with what our books read of it. None when Stripe knows no such object."""
     prefix = stripe_id.split("_")[0] + "_"
-    path = f"/v1/{PATHS[prefix]}/{quote_plus(stripe_id)}"
+    path = f"/v1/{PATHS[prefix]}/{quote(stripe_id, safe='')}"
     pace.wait(f"stripe {prefix}", per_second=settings.STRIPE_FETCHES_PER_SECOND)
     try:
+        # As Stripe wrote it: to make the library's objects of it, and dicts of them, takes longer than all else here.
         return ask(lambda: client().raw_request("get", path, expand=EXPAND.get(prefix, [])))
     except StripeRefused as refusal:
         if refusal.stripe_code == "resource_missing":
@@ -208,7 +208,9 @@ def ask(call: Callable[[], Any]) -> Object:
     name = f"stripe.{call.__qualname__.partition('.')[0]}"
     try:
         with stops.around(name):
-            answer: Object = _plain(call())
+            found = call()
+            raw = isinstance(found, stripe.StripeResponse)
+            answer: Object = found.data if raw else found.to_dict(for_json=True)
     except KEY_REFUSED as refusal:
         # Its text names the key and what it may do: for the log of the operator, not for a buyer.
         raise StripeRefused("Stripe does not let this installation do that.", stripe_code="key_refused") from refusal
@@ -222,12 +224,6 @@ def ask(call: Callable[[], Any]) -> Object:
     except stripe.StripeError as reason:
         raise StripeUnknown(type(reason).__name__, kept=_is_kept(reason)) from reason
     return answer
-
-
-def _plain(answer: Any) -> Object:
-    # What is asked for most comes raw: the library's objects of objects would be made only to be taken apart again.
-    raw = isinstance(answer, stripe.StripeResponse)
-    return cast(Object, answer.data if raw else answer.to_dict(for_json=True))
 
 
 def _is_kept(reason: stripe.StripeError) -> bool:
