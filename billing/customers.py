@@ -95,10 +95,14 @@ def learn(found: list[Object], *, looked_at: datetime) -> None:
     and over a look that began before. An erased customer stays erased: what Stripe still holds of him is for the
     operator to have deleted there.
     """
+    said: list[tuple[Object, Object]] = []
     for one in found:
         told, typed = (one, {}) if one["object"] == "customer" else (one.get("customer"), one.get("customer_details"))
-        if isinstance(told, dict) and not told.get("deleted"):
-            _learn(told, typed or {}, looked_at)
+        # All that one look fetched was fetched at once: the same said twice is said once.
+        if isinstance(told, dict) and not told.get("deleted") and (told, typed or {}) not in said:
+            said.append((told, typed or {}))
+    for told, typed in said:
+        _learn(told, typed, looked_at)
 
 
 def with_email(email: str) -> QuerySet[Customer]:

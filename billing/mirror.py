@@ -27,19 +27,24 @@ MIRRORED: dict[str, type[StripeModel]] = {
     "invoice": djstripe.Invoice,
     "checkout.session": djstripe.Session,
 }
+Object = dict[str, Any]
+# By the field that is referred to: Stripe's id -> the value by which a row refers to it.
+Known = dict[Any, dict[str, Any]]
 # Ours or dj-stripe's, not Stripe's.
 NOT_COPIED = {"djstripe_id", "djstripe_created", "djstripe_updated", "djstripe_owner_account", "stripe_data", "id"}
 
 
-def keep(objects: list[dict[str, Any]]) -> None:
+def keep(objects: list[Object]) -> None:
     """Write each object, and those expanded in it, to its table of the mirror, without a person. May be repeated."""
     found = [inner for outer in objects for inner in _with_nested(redaction.redacted(outer))]
-    order = list(MIRRORED)
-    for stripe_object in sorted(found, key=lambda one: order.index(one["object"])):
-        _write(MIRRORED[stripe_object["object"]], stripe_object)
+    known: Known = {}
+    for kind, model in MIRRORED.items():
+        # One object may stand in several others. In order of the ids: two looks must not wait for each other.
+        once = {one["id"]: one for one in found if one["object"] == kind}
+        _write(model, [once[id] for id in sorted(once)], known)
 
 
-def _with_nested(value: Any) -> Iterator[dict[str, Any]]:
+def _with_nested(value: Any) -> Iterator[Object]:
     if isinstance(value, dict):
         if value.get("object") in MIRRORED and value.get("id"):
             yield value
@@ -50,37 +55,60 @@ def _with_nested(value: Any) -> Iterator[dict[str, Any]]:
             yield from _with_nested(inner)
 
 
-def _write(model: type[StripeModel], stripe_object: dict[str, Any]) -> None:
-    columns: dict[str, Any] = {"stripe_data": stripe_object}
-    for field in model._meta.concrete_fields:
-        if field.name in NOT_COPIED:
-            continue
-        value = _reference(field, stripe_object) if field.is_relation else _value(field, stripe_object)
-        if value is None and not field.null:
-            if field.is_relation:
-                return  # Its parent was not fetched with it; the next look may bring both.
-            continue
-        columns[field.attname] = value
-    model.objects.update_or_create(id=stripe_object["id"], defaults=columns)
+def _write(model: type[StripeModel], objects: list[Object], known: Known) -> None:
+    fields = [field for field in model._meta.concrete_fields if field.name not in NOT_COPIED]
+    _learn(known, [field for field in fields if field.is_relation], objects)
+    rows: dict[tuple[str, ...], list[Any]] = {}
+    for stripe_object in objects:
+        if columns := _columns(fields, stripe_object, known):
+            rows.setdefault(tuple(columns), []).append(model(id=stripe_object["id"], **columns))
+    for names, alike in rows.items():
+        updated = [*names, "djstripe_updated"]
+        model.objects.bulk_create(alike, update_conflicts=True, unique_fields=["id"], update_fields=updated)
+        for target in known:
+            if target.model is model:
+                known[target] |= {row.id: getattr(row, target.attname) for row in alike}
 
 
-def _value(field: Any, stripe_object: dict[str, Any]) -> Any:
+def _columns(fields: list[Any], stripe_object: Object, known: Known) -> Object | None:
+    """Return the values of a row; None when its parent is not there: the next look may bring both."""
+    columns: Object = {"stripe_data": stripe_object}
+    for field in fields:
+        if field.is_relation:
+            value = known[field.target_field].get(_named(field, stripe_object))
+        else:
+            value = _value(field, stripe_object)
+        if value is not None or field.null:
+            columns[field.attname] = value
+        elif field.is_relation:
+            return None
+    return columns
+
+
+def _learn(known: Known, references: list[Any], objects: list[Object]) -> None:
+    """Find those of the rows to which these objects refer that are there."""
+    wanted: dict[Any, set[str]] = {}
+    for field in references:
+        wanted.setdefault(field.target_field, set()).update(_named(field, one) for one in objects)
+    for target, ids in wanted.items():
+        there = known.setdefault(target, {})
+        if missing := ids - there.keys() - {""}:
+            there.update(target.model._default_manager.filter(id__in=missing).values_list("id", target.attname))
+
+
+def _value(field: Any, stripe_object: Object) -> Any:
     if hasattr(field, "stripe_to_db"):
         return field.stripe_to_db(stripe_object)
     return stripe_object.get(field.name)
 
 
-def _reference(field: Any, stripe_object: dict[str, Any]) -> Any:
+def _named(field: Any, stripe_object: Object) -> str:
     named = stripe_object.get(field.name)
     stripe_id = named.get("id") if isinstance(named, dict) else named
-    if not isinstance(stripe_id, str):
-        return None
-    target = field.target_field
-    rows = field.related_model._default_manager.filter(id=stripe_id)
-    return rows.values_list(target.attname, flat=True).first()
+    return stripe_id if isinstance(stripe_id, str) else ""
 
 
-def held(stripe_ids: set[str]) -> dict[str, list[dict[str, Any]]]:
+def held(stripe_ids: set[str]) -> dict[str, list[Object]]:
     """Return the copies of these objects by table, as Stripe wrote them but for what the mirror leaves out."""
     return {
         model._meta.db_table: [row.stripe_data for row in model.objects.filter(id__in=stripe_ids).order_by("pk")]

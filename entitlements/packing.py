@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import fields
 from datetime import datetime
 from hashlib import blake2b
 from operator import attrgetter
@@ -42,6 +42,7 @@ MOST_SHAPES = 4096
 
 Shape = Sequence[tuple[str, Mapping[str, Any]]]
 _together, _terms = attrgetter(*TOGETHER), attrgetter(*TERMS)
+_rule = attrgetter(*(field.name for field in fields(Rule)))
 
 
 class ShapeMissing(Exception):
@@ -220,7 +221,7 @@ def _uuid(text: str) -> UUID | None:
 
 
 def _rules_out(rules: Mapping[str, Sequence[Rule]]) -> list[Any]:
-    return [[code, *(_plain(said) for said in astuple(rule))] for code, each in sorted(rules.items()) for rule in each]
+    return [[code, *(_plain(said) for said in _rule(rule))] for code, each in sorted(rules.items()) for rule in each]
 
 
 def _plain(said: Any) -> Any:
