@@ -201,6 +201,8 @@ def _plan(subscription: Subscription, before: list[Line], after: list[Line], *, 
     more = targets.per_month(after) - targets.per_month(before)
     on_trial = subscription.status == Subscription.Status.TRIALING
     free: dict[str, Any] = {"items": items, "proration_behavior": "none"}
+    if changes.is_bridged(subscription):
+        return Plan(When.PERIOD_END, {**free, "trial_end": int(end.timestamp())}, 0, total, end)
     if not on_trial and (more > 0 or (more == 0 and restarts)):
         # Frozen, so that what is charged is to the second what was shown.
         date = int(max(at, subscription.current_period_start).timestamp())
