@@ -86,8 +86,8 @@ MONEY = (
         "the buyer pays the price that he was shown",
         f"""
         SELECT 'payment:' || paid.id FROM billing_payment AS paid
-        JOIN billing_checkout AS bought ON bought.id = paid.checkout_id
-        JOIN ({QUOTED}) AS quoted ON quoted.id = bought.quote_id
+        LEFT JOIN billing_checkout AS bought ON bought.id = paid.checkout_id
+        JOIN ({QUOTED}) AS quoted ON quoted.id = coalesce(bought.quote_id, paid.quote_id)
         WHERE (paid.amount_minor, paid.currency) <> (quoted.amount_minor, quoted.currency)
         """,
     ),
@@ -144,9 +144,9 @@ ACCESS = (
         "a purchase that is paid, and not paid back, has every grant of its plan unless somebody took it",
         f"""
         SELECT 'payment:' || paid.id || ' ' || included.feature_code FROM billing_payment AS paid
-        JOIN billing_checkout AS bought ON bought.id = paid.checkout_id
+        LEFT JOIN billing_checkout AS bought ON bought.id = paid.checkout_id
         JOIN billing_customer AS payer ON payer.id = paid.customer_id
-        JOIN ({QUOTED}) AS quoted ON quoted.id = bought.quote_id
+        JOIN ({QUOTED}) AS quoted ON quoted.id = coalesce(bought.quote_id, paid.quote_id)
         JOIN ({INCLUDED}) AS included ON included.version_id = quoted.version_id
         LEFT JOIN ({GRANTS}) AS given ON (given.source_type, given.source_id, given.feature_code, given.user_id)
             = ('one_time', paid.id::text, included.feature_code, payer.user_id)

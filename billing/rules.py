@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from billing import customers, facts, payments, policy, subscriptions
 from billing.errors import HitsOthers, NoSuchRule
@@ -103,7 +103,8 @@ def _follow(row: Payment | Subscription, *, at: datetime) -> None:
 
 def _payments() -> QuerySet[Payment]:
     """Return the one-time purchases of which a bank or we gave something back, or may."""
-    paid = Payment.objects.filter(status=Payment.Status.SUCCEEDED, subscription=None).exclude(checkout=None)
+    bought = Q(checkout__isnull=False) | Q(quote__isnull=False)
+    paid = Payment.objects.filter(bought, status=Payment.Status.SUCCEEDED, subscription=None)
     touched = paid.filter(refunds__isnull=False) | paid.filter(disputes__isnull=False)
     named = Payment.objects.filter(pk__in=touched.values("pk")).select_related("customer")
     return named.prefetch_related("refunds", "disputes").order_by("pk")
