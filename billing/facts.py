@@ -25,9 +25,11 @@ def of_last(subscription: Subscription) -> Facts | None:
     """Read the facts of all that was paid for the last period that was paid; None before the first.
 
     A period may be paid in parts: an upgrade is charged by an invoice of its own. What became of an older period's
-    money changes nothing: that period is over, and this one is paid.
+    money changes nothing: that period is over, and this one is paid. What was billed by hand pays for no period.
     """
+    by_hand = subscription.invoices.filter(billing_reason="manual", stripe_id__isnull=False).values("stripe_id")
     paid = subscription.payments.filter(status=Payment.Status.SUCCEEDED, captured_minor__gt=0)
+    paid = paid.exclude(stripe_invoice_id__in=by_hand)
     last = paid.order_by("-paid_at", "-pk").first()
     if last is None:
         return None

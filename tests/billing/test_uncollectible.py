@@ -14,6 +14,7 @@ from billing.policy import DEFAULTS, Action, Cause, Facts, Kind, Rule
 from billing.targets import Target
 from entitlements.models import Reason
 from events import clock
+from tests.billing.billed import bill_later
 from tests.billing.test_subscriptions import break_card, pass_time
 from tests.buyer import Buyer
 
@@ -184,3 +185,31 @@ def test_a_period_paid_in_parts_is_refunded_when_all_of_it_is(buyer: Buyer) -> N
     refunds.create(first, None, reason="", asking=Asking.of("admin:root", None, {}))
     buyer.stripe.deliver()
     assert buyer.may().reason_code == "suspended_refund"
+
+
+def test_what_was_billed_by_hand_pays_for_no_period(buyer: Buyer) -> None:
+    """An extra that is given back takes no access, and one that is paid gives none back."""
+    subscription = buyer.subscribe()
+    first = buyer.payment
+    extra = _pay_an_extra(buyer, subscription)
+    asking = Asking.of("admin:root", None, {})
+
+    refunds.create(extra, None, reason="", asking=asking)
+    buyer.stripe.deliver()
+    assert buyer.may().allowed
+
+    refunds.create(first, None, reason="", asking=asking)
+    buyer.stripe.deliver()
+    assert buyer.may().reason_code == "suspended_refund"
+    _pay_an_extra(buyer, subscription)
+    assert buyer.may().reason_code == "suspended_refund"
+
+
+def _pay_an_extra(buyer: Buyer, subscription: Subscription) -> Payment:
+    customer = str(buyer.customer.stripe_id)
+    bill_later(buyer.customer, 700, subscription)
+    made = buyer.stripe.post("invoices", customer=customer, subscription=subscription.stripe_id, auto_advance="false")
+    buyer.stripe.post(f"invoices/{made['id']}/finalize")
+    buyer.stripe.post(f"invoices/{made['id']}/pay")
+    buyer.stripe.deliver()
+    return Payment.objects.get(stripe_invoice_id=made["id"], subscription=subscription, status="succeeded")
