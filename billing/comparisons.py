@@ -111,7 +111,7 @@ def _subscription(found: Object) -> Iterator[Difference]:
     if row.status != subscriptions.status_of(row, found):
         yield Difference(Kind.STATUS, id, row.status, found["status"], id, id)
     elif said := subscriptions.differs(row, found):
-        yield Difference(Kind.STATUS, id, *said, id, id)
+        yield Difference(Kind.STATUS, id, said[0], said[1], id, id)
     # What waits for the next period is billed at Stripe already.
     if found["status"] not in changes.ENDED and changes.open_of(row) is None:
         yield from _billed(row, found)
@@ -126,8 +126,8 @@ def _billed(row: Subscription, found: Object) -> Iterator[Difference]:
     }
     # One that has no items yet began before they were kept.
     if ours and ours != theirs:
-        said = (", ".join(sorted(each.values())) for each in (ours, theirs))
-        yield Difference(Kind.AMOUNT, found["id"], *said, found["id"], found["id"])
+        told = [", ".join(sorted(each.values())) for each in (ours, theirs)]
+        yield Difference(Kind.AMOUNT, found["id"], told[0], told[1], found["id"], found["id"])
 
 
 def _refund(found: Object) -> Iterator[Difference]:

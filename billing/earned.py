@@ -90,10 +90,13 @@ def decide(claim: Priced, base: Money, card: Priced | None, *, prepaid: bool = F
 def check(payment: Payment, *, funding: str, at: datetime) -> None:
     """Hold the claim of a paid quote against its card, once. Runs inside the caller's transaction; may be repeated.
 
-    A trial has paid nothing yet: its claim is checked with the first payment.
+    A trial has paid nothing yet: its claim is checked with the first payment. What ran before it was adopted claimed
+    nothing here.
     """
     quote = _quote(payment)
     if quote is None or not payment.captured_minor or ZoneCheck.objects.filter(quote=quote).exists():
+        return
+    if quotes.is_adopted(quote):
         return
     claim = Priced(quote.country_code, quote.zone_code, quote.amount)
     card = _priced(quote, payment.card_country, at=at) if payment.card_country else None
