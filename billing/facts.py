@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.db.models import F, Q
+
 from billing.models import Invoice, Payment, Refund, Subscription
 from billing.policy import Facts
 
 Status = Refund.Status
+# Stripe voids what a pause finds as soon as it has a number.
+AT_ONCE = timedelta(minutes=1)
 
 
 def of(*payments: Payment) -> Facts:
@@ -40,6 +46,11 @@ def of_last(subscription: Subscription) -> Facts | None:
     return of(*paid.filter(stripe_invoice_id__in=parts.values("stripe_id")).order_by("pk"))
 
 
+def unpaid(subscription: Subscription) -> dict[str, bool]:
+    """Say why the period that runs is not paid and will not be, in the policy's words."""
+    return {"uncollectible": uncollectible(subscription), "skipped": skipped(subscription)}
+
+
 def uncollectible(subscription: Subscription) -> bool:
     """Say whether the period that runs was billed by an invoice that is given up by now.
 
@@ -51,3 +62,19 @@ def uncollectible(subscription: Subscription) -> bool:
         period_end__gt=subscription.current_period_start,
     )
     return given_up.exists()
+
+
+def skipped(subscription: Subscription) -> bool:
+    """Say whether the period that runs began on a pause: its invoice was void before anybody tried to collect it.
+
+    Not one that staff let go: that was open for a while.
+    """
+    at_once = Q(finalized_at=None) | Q(voided_at__lte=F("finalized_at") + AT_ONCE)
+    void = subscription.invoices.filter(
+        at_once,
+        status=Invoice.Status.VOID,
+        billing_reason="subscription_cycle",
+        attempt_count=0,
+        period_end=subscription.current_period_end,
+    )
+    return void.exists()

@@ -141,11 +141,18 @@ def taken(kind: str, facts: Facts, rules: Rules) -> Taken:
     return replace(heaviest, ends_at=min(ends, default=None)) if heaviest.action is not Action.KEEP else Taken()
 
 
-def access_of(subscription: Subscription, facts: Facts | None, rules: Rules, *, uncollectible: bool = False) -> Access:
+def access_of(
+    subscription: Subscription,
+    facts: Facts | None,
+    rules: Rules,
+    *,
+    uncollectible: bool = False,
+    skipped: bool = False,
+) -> Access:
     """Say what a subscription gives now.
 
     `facts`: of what was paid for its last period; None while it has not been paid yet. `uncollectible`: the period
-    that runs was billed, and given up.
+    that runs was billed, and given up. `skipped`: it began on a pause, so nobody has paid or will pay it.
     """
     if subscription.status in (Status.INCOMPLETE, Status.INCOMPLETE_EXPIRED):
         return NOTHING
@@ -153,7 +160,7 @@ def access_of(subscription: Subscription, facts: Facts | None, rules: Rules, *, 
     if subscription.status == Status.CANCELED:
         return Access(given=True, ends_at=subscription.ended_at or subscription.canceled_at or end, over=True)
     kind = Kind.TRIAL if facts is None else Kind.SUBSCRIPTION
-    if cause := _lateness(subscription, kind, rules, uncollectible=uncollectible):
+    if cause := _lateness(subscription, kind, rules, uncollectible=uncollectible, skipped=skipped):
         access = _late(subscription, cause, rules[kind, cause])
     elif subscription.cancel_at and subscription.cancel_at <= end:
         access = Access(given=True, ends_at=subscription.cancel_at)
@@ -162,10 +169,12 @@ def access_of(subscription: Subscription, facts: Facts | None, rules: Rules, *, 
     return access if facts is None else _less(access, taken(kind, facts, rules), first=subscription.started_at)
 
 
-def _lateness(subscription: Subscription, kind: Kind, rules: Rules, *, uncollectible: bool) -> Cause | None:
+def _lateness(
+    subscription: Subscription, kind: Kind, rules: Rules, *, uncollectible: bool, skipped: bool
+) -> Cause | None:
     """Name the cause by which the period that runs is not paid; of two the one whose rule takes more."""
     status = LATENESS.get(Status(subscription.status))
-    told = status or (Cause.PAUSED if subscription.paused_at else None)
+    told = status or (Cause.PAUSED if subscription.paused_at or skipped else None)
     if not uncollectible:
         return told
     # Stripe calls it active again, as if it were paid.

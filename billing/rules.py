@@ -124,10 +124,8 @@ def _hits_on_payments(old: Rules, new: Rules) -> Iterator[Hit]:
 
 def _hits_on_subscriptions(old: Rules, new: Rules) -> Iterator[Hit]:
     for subscription in _subscriptions().iterator(BATCH):
-        told, given_up = facts.of_last(subscription), facts.uncollectible(subscription)
-        before, after = (
-            _granted(policy.access_of(subscription, told, rules, uncollectible=given_up)) for rules in (old, new)
-        )
+        told, unpaid = facts.of_last(subscription), facts.unpaid(subscription)
+        before, after = (_granted(policy.access_of(subscription, told, rules, **unpaid)) for rules in (old, new))
         if before != after:
             yield Hit(subscription.customer.user_id, f"subscription:{subscription.pk}", before, after)
 

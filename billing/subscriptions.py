@@ -49,8 +49,8 @@ def settle(found: Object, *, looked_at: datetime) -> bool:
 
 def entitle(subscription: Subscription, *, at: datetime) -> None:
     """Make access follow a subscription, by the policy. May be repeated."""
-    given_up = facts.uncollectible(subscription)
-    access = policy.access_of(subscription, facts.of_last(subscription), policy.rules(), uncollectible=given_up)
+    told, unpaid = facts.of_last(subscription), facts.unpaid(subscription)
+    access = policy.access_of(subscription, told, policy.rules(), **unpaid)
     source = Source(SourceType.SUBSCRIPTION, str(subscription.pk))
     items.give(subscription, subscription.version, source, access, at=at)
     items.entitle(subscription, access, at=at)

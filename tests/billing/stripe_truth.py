@@ -208,7 +208,18 @@ def _runs(there: dict[str, list[Object]], found: Object, at: datetime) -> bool:
         ended_at=_moment(found["ended_at"]),
         paused_at=at if found["pause_collection"] else None,
     )
-    return _gives(policy.access_of(row, _facts(there, found), policy.rules()), at)
+    skipped = any(_voided_by_a_pause(one, item) for one in there["invoices"] if _billed(one) == found["id"])
+    return _gives(policy.access_of(row, _facts(there, found), policy.rules(), skipped=skipped), at)
+
+
+def _voided_by_a_pause(invoice: Object, item: Object) -> bool:
+    of_this_period = max(line["period"]["end"] for line in invoice["lines"]["data"]) == item["current_period_end"]
+    became = invoice["status_transitions"]
+    return (
+        (invoice["status"], invoice["billing_reason"], invoice["attempt_count"]) == ("void", "subscription_cycle", 0)
+        and of_this_period
+        and became["voided_at"] - became["finalized_at"] <= 60
+    )
 
 
 def _gives(given: Access, at: datetime) -> bool:
