@@ -173,7 +173,32 @@ ACCESS = (
     ),
 )
 
+# What Stripe was asked for and nobody knows yet: by name, the rows and since when.
+ASKED = {
+    "payment": ("billing_payment", "status = 'pending' AND stripe_id IS NULL AND principal <> ''", "created_at"),
+    "invoice": ("billing_invoice", "status = 'draft' AND stripe_id IS NULL", "created_at"),
+    "payment_method": ("billing_paymentmethod", "attached_at IS NULL", "created_at"),
+    "subscription_order": ("billing_subscriptionorder", "status = 'open'", "created_at"),
+    "subscription_change": ("billing_subscriptionchange", "status = 'asked'", "status_at"),
+}
+
 BOUNDS = (
+    *(
+        Invariant(
+            f"no_{kind}_stays_unknown",
+            "what Stripe was asked for is found out before its idempotency key ends",
+            f"SELECT '{kind}:' || id FROM {table} WHERE {waits} AND {since} < now() - {REFUND_BOUND}",  # noqa: S608 (ours)
+        )
+        for kind, (table, waits, since) in ASKED.items()
+    ),
+    Invariant(
+        "no_answer_is_overdue",
+        "who was asked for another price and said nothing in time has said no",
+        f"""
+        SELECT 'zone-check:' || id FROM billing_zonecheck
+        WHERE status = 'proposed' AND answer_until < now() - {EVENT_BOUND}
+        """,
+    ),
     Invariant(
         "no_checkout_stays_open",
         "a page that has expired is closed within the hour, whatever event was lost",
