@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TypedDict
 
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 
 from billing.models import Invoice, Payment, Refund, Subscription
 from billing.policy import Facts
@@ -46,9 +47,28 @@ def of_last(subscription: Subscription) -> Facts | None:
     return of(*paid.filter(stripe_invoice_id__in=parts.values("stripe_id")).order_by("pk"))
 
 
-def unpaid(subscription: Subscription) -> dict[str, bool]:
-    """Say why the period that runs is not paid and will not be, in the policy's words."""
-    return {"uncollectible": uncollectible(subscription), "skipped": skipped(subscription)}
+class Unpaid(TypedDict):
+    """What the policy asks of a period that is not paid."""
+
+    uncollectible: bool
+    skipped: bool
+    paid_until: datetime | None
+
+
+def unpaid(subscription: Subscription) -> Unpaid:
+    """Say why the period that runs is not paid and will not be, and until when all was."""
+    return {
+        "uncollectible": uncollectible(subscription),
+        "skipped": skipped(subscription),
+        "paid_until": paid_until(subscription),
+    }
+
+
+def paid_until(subscription: Subscription) -> datetime | None:
+    """Return the end of the last period that was paid, or cost nothing; None while no invoice tells."""
+    paid = subscription.invoices.filter(status=Invoice.Status.PAID, billing_reason__startswith="subscription_")
+    end: datetime | None = paid.aggregate(end=Max("period_end"))["end"]
+    return end
 
 
 def uncollectible(subscription: Subscription) -> bool:

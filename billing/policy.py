@@ -148,11 +148,13 @@ def access_of(
     *,
     uncollectible: bool = False,
     skipped: bool = False,
+    paid_until: datetime | None = None,
 ) -> Access:
     """Say what a subscription gives now.
 
     `facts`: of what was paid for its last period; None while it has not been paid yet. `uncollectible`: the period
     that runs was billed, and given up. `skipped`: it began on a pause, so nobody has paid or will pay it.
+    `paid_until`: the end of the last period that was paid, which may be older than the one before this.
     """
     if subscription.status in (Status.INCOMPLETE, Status.INCOMPLETE_EXPIRED):
         return NOTHING
@@ -161,7 +163,8 @@ def access_of(
         return Access(given=True, ends_at=subscription.ended_at or subscription.canceled_at or end, over=True)
     kind = Kind.TRIAL if facts is None else Kind.SUBSCRIPTION
     if cause := _lateness(subscription, kind, rules, uncollectible=uncollectible, skipped=skipped):
-        access = _late(subscription, cause, rules[kind, cause])
+        start = subscription.current_period_start
+        access = _late(subscription, cause, rules[kind, cause], start=min(start, paid_until or start))
     elif subscription.cancel_at and subscription.cancel_at <= end:
         access = Access(given=True, ends_at=subscription.cancel_at)
     else:
@@ -204,9 +207,9 @@ def _final(cause: Cause, facts: Facts) -> bool:
     return cause is not Cause.PARTIAL_REFUND or facts.refunded > 0
 
 
-def _late(subscription: Subscription, cause: Cause, rule: Rule) -> Access:
-    """Apply a rule to a period that is not paid: what was paid ended where it began."""
-    start, end = subscription.current_period_start, subscription.current_period_end
+def _late(subscription: Subscription, cause: Cause, rule: Rule, *, start: datetime) -> Access:
+    """Apply a rule to time that is not paid: what was paid ended at its `start`."""
+    end = subscription.current_period_end
     match rule.action:
         case Action.KEEP:
             return Access(given=True, ends_at=end, grace_until=end + RENEWAL_GRACE)

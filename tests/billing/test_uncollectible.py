@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from billing import changing, facts, invoicing, policy, refunds, rules
+from billing import changing, facts, invoicing, policy, refunds, rules, subscriptions
 from billing.idempotency import Asking
 from billing.models import Invoice, Payment, Subscription
 from billing.policy import DEFAULTS, Action, Cause, Facts, Kind, Rule
@@ -18,7 +18,7 @@ from tests.billing.billed import bill_later
 from tests.billing.test_subscriptions import break_card, pass_time
 from tests.buyer import Buyer
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 5, 1, tzinfo=UTC)
 END = datetime(2026, 6, 1, tzinfo=UTC)
 PAID = Facts(800)
@@ -185,6 +185,32 @@ def test_a_period_paid_in_parts_is_refunded_when_all_of_it_is(buyer: Buyer) -> N
     refunds.create(first, None, reason="", asking=Asking.of("admin:root", None, {}))
     buyer.stripe.deliver()
     assert buyer.may().reason_code == "suspended_refund"
+
+
+def test_the_days_of_grace_are_not_given_again_with_each_unpaid_period() -> None:
+    """Past due for a second period: what was paid ended before the first."""
+    late = a_running("past_due")
+    first = START - timedelta(days=31)
+
+    again = policy.access_of(late, PAID, DEFAULTS, paid_until=first)
+
+    assert again.grace_until == first + policy.PAST_DUE_GRACE
+    assert policy.access_of(late, PAID, DEFAULTS, paid_until=START) == policy.access_of(late, PAID, DEFAULTS)
+
+
+def test_a_second_unpaid_period_gives_nothing(buyer: Buyer) -> None:
+    """Stripe goes on billing what is past due: access has ended with the grace of the first."""
+    subscription = buyer.subscribe()
+    until = facts.paid_until(subscription)
+    assert until == subscription.current_period_end
+    Subscription.objects.update(
+        status="past_due", current_period_start=until + 31 * DAY, current_period_end=until + 62 * DAY
+    )
+
+    subscriptions.entitle(Subscription.objects.get(), at=clock.now())
+
+    assert buyer.may(at=until + policy.PAST_DUE_GRACE - HOUR).allowed
+    assert not buyer.may(at=until + 32 * DAY).allowed
 
 
 def test_what_was_billed_by_hand_pays_for_no_period(buyer: Buyer) -> None:
