@@ -12,6 +12,7 @@ from billing.idempotency import Asking
 from billing.models import Invoice, Payment, Subscription
 from billing.policy import DEFAULTS, Action, Cause, Facts, Kind, Rule
 from billing.targets import Target
+from billing.transactions import whole
 from entitlements.models import Reason
 from events import clock
 from tests.billing.billed import bill_later
@@ -207,7 +208,7 @@ def test_a_second_unpaid_period_gives_nothing(buyer: Buyer) -> None:
         status="past_due", current_period_start=until + 31 * DAY, current_period_end=until + 62 * DAY
     )
 
-    subscriptions.entitle(Subscription.objects.get(), at=clock.now())
+    whole(subscriptions.entitle)(Subscription.objects.get(), at=clock.now())
 
     assert buyer.may(at=until + policy.PAST_DUE_GRACE - HOUR).allowed
     assert not buyer.may(at=until + 32 * DAY).allowed
