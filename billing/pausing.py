@@ -39,24 +39,30 @@ def resume(subscription: Subscription) -> None:
     Where the period began on the pause, or a trial ended without a card, a new one begins and is charged. Raises
     NotPaused, CardDeclined (it stays unpaid then), StripeRefused and StripeUnknown.
     """
+    _require_paused(subscription)
     # As it is by now: what was paid a moment ago by another click must not be paid again.
     sync.see(subscription.stripe_id)
     subscription.refresh_from_db()
+    _require_paused(subscription)
     if subscription.status == Status.PAUSED:
         at_stripe.resume(subscription.stripe_id)
-    elif subscription.paused_at or facts.skipped(subscription):
-        _collect(subscription)
     else:
-        raise NotPaused(subscription.status)
+        _collect(subscription)
     sync.see(subscription.stripe_id)
+
+
+def _require_paused(subscription: Subscription) -> None:
+    if not (subscription.status == Status.PAUSED or subscription.paused_at or facts.skipped(subscription)):
+        raise NotPaused(subscription.status)
 
 
 def _collect(subscription: Subscription) -> None:
     found = at_stripe.collect_again(subscription.stripe_id)
     if facts.skipped(subscription) and subscription.status in (Status.ACTIVE, Status.PAST_DUE):
-        hour = (clock.now() - subscription.current_period_start) // timedelta(hours=1)
-        method = str(gateway.id_of(found["default_payment_method"]) or "")
-        at_stripe.begin_anew(subscription.stripe_id, id=subscription.pk, method=method, hour=hour)
+        began = subscription.current_period_start
+        hour = (clock.now() - began) // timedelta(hours=1)
+        instead_of = f"{int(began.timestamp())}-{gateway.id_of(found['default_payment_method'])}"
+        at_stripe.begin_anew(subscription.stripe_id, id=subscription.pk, instead_of=instead_of, hour=hour)
 
 
 def reactivate(
