@@ -31,8 +31,22 @@ def is_bridging(subscription: Subscription, found: Object) -> bool:
     """
     if found["status"] != "trialing" or not found["trial_end"]:
         return False
-    bridged = subscription.changes.filter(effective_at=moment(found["trial_end"]), params__has_key="trial_end")
-    return bridged.exclude(status=Status.PREVIEWED).exists()
+    return _is_bridged(subscription, until=moment(found["trial_end"]))
+
+
+def is_bridged(subscription: Subscription) -> bool:
+    """Say whether a trial of Stripe's bridges the period that runs, also when its change was dropped since.
+
+    Stripe charges nothing for a change in a trial, whatever it is worth.
+    """
+    return _is_bridged(subscription, until=subscription.current_period_end)
+
+
+def _is_bridged(subscription: Subscription, *, until: datetime) -> bool:
+    # Not by way of the subscription: whoever shows it may have fetched its open changes only.
+    rows = SubscriptionChange.objects.filter(subscription=subscription)
+    bridges = rows.filter(effective_at=until, params__has_key="trial_end")
+    return bridges.exclude(status__in=(Status.PREVIEWED, Status.FAILED)).exists()
 
 
 def follow(subscription: Subscription, found: Object, *, looked_at: datetime) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from billing import changes, customers, gateway, idempotency, retries, sync, targets
+from billing import changes, customers, facts, gateway, idempotency, retries, sync, targets
 from billing.at_stripe import subscriptions as at_stripe
 from billing.errors import StripeRefused
 from billing.idempotency import BUSY_FOR, Asking
@@ -188,6 +188,8 @@ def require_changeable(subscription: Subscription) -> None:
         raise NotChangeable("it ends; reactivate it first")
     if subscription.paused_at:
         raise NotChangeable("it is paused; resume it first")
+    if facts.skipped(subscription):
+        raise NotChangeable("it was paused when this period began; resume it first")
     if change := changes.open_of(subscription):
         raise NotChangeable(f"another change is {change.status}")
 
@@ -201,6 +203,8 @@ def _plan(subscription: Subscription, before: list[Line], after: list[Line], *, 
     more = targets.per_month(after) - targets.per_month(before)
     on_trial = subscription.status == Subscription.Status.TRIALING
     free: dict[str, Any] = {"items": items, "proration_behavior": "none"}
+    if changes.is_bridged(subscription):
+        return Plan(When.PERIOD_END, {**free, "trial_end": int(end.timestamp())}, 0, total, end)
     if not on_trial and (more > 0 or (more == 0 and restarts)):
         # Frozen, so that what is charged is to the second what was shown.
         date = int(max(at, subscription.current_period_start).timestamp())

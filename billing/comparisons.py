@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from billing import customers, gateway, invoices, payments, refunds, subscriptions
+from billing import changes, customers, gateway, invoices, payments, refunds, subscriptions
 from billing.at_stripe.lists import Window
 from billing.models import Checkout, Dispute, Finding, Invoice, Payment, Refund, Subscription
 
@@ -107,8 +107,27 @@ def _subscription(found: Object) -> Iterator[Difference]:
     row = Subscription.objects.filter(stripe_id=id).first()
     if row is None:
         yield Difference(Kind.MISSING_HERE, id, "", found["status"], id, id)
-    elif row.status != subscriptions.status_of(row, found):
+        return
+    if row.status != subscriptions.status_of(row, found):
         yield Difference(Kind.STATUS, id, row.status, found["status"], id, id)
+    elif said := subscriptions.differs(row, found):
+        yield Difference(Kind.STATUS, id, said[0], said[1], id, id)
+    # What waits for the next period is billed at Stripe already.
+    if found["status"] not in changes.ENDED and changes.open_of(row) is None:
+        yield from _billed(row, found)
+
+
+def _billed(row: Subscription, found: Object) -> Iterator[Difference]:
+    rows = row.items.filter(removed_at=None).select_related("quote")
+    ours = {one.stripe_id: f"{one.quantity} x {one.quote.amount_minor} {one.quote.currency}" for one in rows}
+    theirs = {
+        item["id"]: f"{item.get('quantity')} x {item['price']['unit_amount']} {item['price']['currency']}"
+        for item in found["items"]["data"]
+    }
+    # One that has no items yet began before they were kept.
+    if ours and ours != theirs:
+        told = [", ".join(sorted(each.values())) for each in (ours, theirs)]
+        yield Difference(Kind.AMOUNT, found["id"], told[0], told[1], found["id"], found["id"])
 
 
 def _refund(found: Object) -> Iterator[Difference]:

@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 
 from billing import caps, idempotency, proposals, refunds, subscriptions
-from billing.errors import AlreadyDecided, BillingError, RefundOverCap, StripeUnknown
+from billing.errors import AlreadyDecided, BillingError, RefundOverCap, StripeRefused, StripeUnknown
 from billing.idempotency import Asking
 from billing.models import Payment, Refund, Subscription, ZoneCheck
 from billing.transactions import whole
@@ -90,10 +90,13 @@ def decide(claim: Priced, base: Money, card: Priced | None, *, prepaid: bool = F
 def check(payment: Payment, *, funding: str, at: datetime) -> None:
     """Hold the claim of a paid quote against its card, once. Runs inside the caller's transaction; may be repeated.
 
-    A trial has paid nothing yet: its claim is checked with the first payment.
+    A trial has paid nothing yet: its claim is checked with the first payment. What ran before it was adopted claimed
+    nothing here.
     """
     quote = _quote(payment)
     if quote is None or not payment.captured_minor or ZoneCheck.objects.filter(quote=quote).exists():
+        return
+    if quotes.is_adopted(quote):
         return
     claim = Priced(quote.country_code, quote.zone_code, quote.amount)
     card = _priced(quote, payment.card_country, at=at) if payment.card_country else None
@@ -141,15 +144,23 @@ def give_back(check: ZoneCheck, *, by: str) -> None:
         raise AlreadyDecided(check.status)
     payment, cap = check.payment, caps.of(check.payment.currency)
     if payment.refunded_minor + payment.left.minor > cap.minor:
-        # Before anything is ended: nobody loses what he paid for without his money.
         raise RefundOverCap(payment.left, cap)
+    # Before anything is ended: nobody loses what he paid for without his money.
+    _refund(check, payment, cap)
     if payment.subscription and payment.subscription.status in Subscription.LIVE:
         subscriptions.cancel(payment.subscription, now=True)
-    asking = Asking.of("zone", f"zone-check:{check.pk}", {})
+    _decided(check, Status.REFUSED, by=by)
+
+
+def _refund(check: ZoneCheck, payment: Payment, cap: Money) -> None:
+    key = f"zone-check:{check.pk}"
+    failed = Refund.objects.filter(principal="zone", idempotency_key__startswith=key).exclude(status__in=Refund.LIVE)
+    asking = Asking.of("zone", f"{key}:{count}" if (count := failed.count()) else key, {})
     # Asked again under its key it is the same refund, also when nothing is left by then.
     if payment.left.minor or idempotency.earlier(Refund, asking):
-        refunds.create(payment, None, reason="", asking=asking, cap=cap)
-    _decided(check, Status.REFUSED, by=by)
+        refund, _ = refunds.create(payment, None, reason="", asking=asking, cap=cap)
+        if refund.status not in Refund.LIVE:
+            raise StripeRefused(refund.failure_reason or f"The refund is {refund.status}.")
 
 
 @whole
@@ -182,7 +193,7 @@ def refuse_due() -> int:
 
 def _quote(payment: Payment) -> Quote | None:
     bought = payment.checkout or payment.subscription
-    return bought.quote if bought else None
+    return bought.quote if bought else payment.quote
 
 
 def _priced(quote: Quote, country: str, *, at: datetime) -> Priced:

@@ -86,8 +86,8 @@ MONEY = (
         "the buyer pays the price that he was shown",
         f"""
         SELECT 'payment:' || paid.id FROM billing_payment AS paid
-        JOIN billing_checkout AS bought ON bought.id = paid.checkout_id
-        JOIN ({QUOTED}) AS quoted ON quoted.id = bought.quote_id
+        LEFT JOIN billing_checkout AS bought ON bought.id = paid.checkout_id
+        JOIN ({QUOTED}) AS quoted ON quoted.id = coalesce(bought.quote_id, paid.quote_id)
         WHERE (paid.amount_minor, paid.currency) <> (quoted.amount_minor, quoted.currency)
         """,
     ),
@@ -144,9 +144,9 @@ ACCESS = (
         "a purchase that is paid, and not paid back, has every grant of its plan unless somebody took it",
         f"""
         SELECT 'payment:' || paid.id || ' ' || included.feature_code FROM billing_payment AS paid
-        JOIN billing_checkout AS bought ON bought.id = paid.checkout_id
+        LEFT JOIN billing_checkout AS bought ON bought.id = paid.checkout_id
         JOIN billing_customer AS payer ON payer.id = paid.customer_id
-        JOIN ({QUOTED}) AS quoted ON quoted.id = bought.quote_id
+        JOIN ({QUOTED}) AS quoted ON quoted.id = coalesce(bought.quote_id, paid.quote_id)
         JOIN ({INCLUDED}) AS included ON included.version_id = quoted.version_id
         LEFT JOIN ({GRANTS}) AS given ON (given.source_type, given.source_id, given.feature_code, given.user_id)
             = ('one_time', paid.id::text, included.feature_code, payer.user_id)
@@ -173,7 +173,32 @@ ACCESS = (
     ),
 )
 
+# What Stripe was asked for and nobody knows yet: by name, the rows and since when.
+ASKED = {
+    "payment": ("billing_payment", "status = 'pending' AND stripe_id IS NULL AND principal <> ''", "created_at"),
+    "invoice": ("billing_invoice", "status = 'draft' AND stripe_id IS NULL", "created_at"),
+    "payment_method": ("billing_paymentmethod", "attached_at IS NULL", "created_at"),
+    "subscription_order": ("billing_subscriptionorder", "status = 'open'", "created_at"),
+    "subscription_change": ("billing_subscriptionchange", "status = 'asked'", "status_at"),
+}
+
 BOUNDS = (
+    *(
+        Invariant(
+            f"no_{kind}_stays_unknown",
+            "what Stripe was asked for is found out before its idempotency key ends",
+            f"SELECT '{kind}:' || id FROM {table} WHERE {waits} AND {since} < now() - {REFUND_BOUND}",  # noqa: S608 (ours)
+        )
+        for kind, (table, waits, since) in ASKED.items()
+    ),
+    Invariant(
+        "no_answer_is_overdue",
+        "who was asked for another price and said nothing in time has said no",
+        f"""
+        SELECT 'zone-check:' || id FROM billing_zonecheck
+        WHERE status = 'proposed' AND answer_until < now() - {EVENT_BOUND}
+        """,
+    ),
     Invariant(
         "no_checkout_stays_open",
         "a page that has expired is closed within the hour, whatever event was lost",

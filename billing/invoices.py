@@ -18,6 +18,8 @@ Status = Invoice.Status
 STATUS_OF = {str(status): status for status in Status}
 # How a status is reached when a look missed what lay between.
 BY_WAY_OF = {Status.PAID: Status.OPEN, Status.VOID: Status.OPEN, Status.UNCOLLECTIBLE: Status.OPEN}
+# What says of a period that nobody pays it.
+UNPAID = {Status.UNCOLLECTIBLE, Status.VOID}
 MONEY = (
     "subtotal_minor",
     "tax_minor",
@@ -48,7 +50,7 @@ def settle(invoice: Object, *, looked_at: datetime) -> bool:
         return True
     before = row.status
     _follow(row, invoice, at=looked_at)
-    if row.subscription and Status.UNCOLLECTIBLE in (before, row.status) and before != row.status:
+    if row.subscription and UNPAID & {before, row.status} and before != row.status:
         subscriptions.entitle(row.subscription, at=looked_at)
     notices.of_invoice(row, at=looked_at)
     return True

@@ -6,9 +6,9 @@ A pause on request keeps Stripe's status and lets the invoices of its time be vo
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from billing import subscribing, sync
+from billing import facts, gateway, subscribing, sync
 from billing.at_stripe import subscriptions as at_stripe
 from billing.errors import NotLive
 from billing.idempotency import Asking
@@ -34,17 +34,35 @@ def pause(subscription: Subscription, *, resumes_at: datetime | None = None) -> 
 
 
 def resume(subscription: Subscription) -> None:
-    """Collect again; one whose trial ended without a card begins a new period, and is charged.
+    """Collect again.
 
-    Raises NotPaused, StripeRefused and StripeUnknown.
+    Where the period began on the pause, or a trial ended without a card, a new one begins and is charged. Raises
+    NotPaused, CardDeclined (it stays unpaid then), StripeRefused and StripeUnknown.
     """
-    if subscription.paused_at:
-        at_stripe.collect_again(subscription.stripe_id)
-    elif subscription.status == Status.PAUSED:
+    _require_paused(subscription)
+    # As it is by now: what was paid a moment ago by another click must not be paid again.
+    sync.see(subscription.stripe_id)
+    subscription.refresh_from_db()
+    _require_paused(subscription)
+    if subscription.status == Status.PAUSED:
         at_stripe.resume(subscription.stripe_id)
     else:
-        raise NotPaused(subscription.status)
+        _collect(subscription)
     sync.see(subscription.stripe_id)
+
+
+def _require_paused(subscription: Subscription) -> None:
+    if not (subscription.status == Status.PAUSED or subscription.paused_at or facts.skipped(subscription)):
+        raise NotPaused(subscription.status)
+
+
+def _collect(subscription: Subscription) -> None:
+    found = at_stripe.collect_again(subscription.stripe_id)
+    if facts.skipped(subscription) and subscription.status in (Status.ACTIVE, Status.PAST_DUE):
+        began = subscription.current_period_start
+        hour = (clock.now() - began) // timedelta(hours=1)
+        instead_of = f"{int(began.timestamp())}-{gateway.id_of(found['default_payment_method'])}"
+        at_stripe.begin_anew(subscription.stripe_id, id=subscription.pk, instead_of=instead_of, hour=hour)
 
 
 def reactivate(

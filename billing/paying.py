@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from billing import customers, dues, gateway, idempotency, payments, retries, stripe_customers, sync
+from billing import customers, dues, gateway, idempotency, payment_methods, payments, retries, stripe_customers, sync
 from billing.at_stripe import payments as intents
 from billing.dues import Due
 from billing.errors import OrderTaken, StripeRefused
@@ -156,7 +156,7 @@ def _params(payment: Payment) -> dict[str, Any]:
     params: dict[str, Any] = {
         "amount": payment.amount_minor,
         "currency": payment.currency,
-        "customer": customers.at_stripe(payment.customer),
+        "customer": _payer(payment),
         "metadata": {"payment_id": str(payment.pk)},
         # Without a browser of the buyer's nobody can be sent to another page.
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never" if payment.confirms else "always"},
@@ -164,6 +164,13 @@ def _params(payment: Payment) -> dict[str, Any]:
     if payment.confirms:
         params["payment_method"] = payment.stripe_payment_method_id
     return params
+
+
+def _payer(payment: Payment) -> str:
+    """Return Stripe's customer that pays: of several the one that has the method that was named."""
+    his = payment_methods.of_customer(payment.customer).filter(stripe_id=payment.stripe_payment_method_id)
+    has = his.values_list("stripe_customer__stripe_id", flat=True).first()
+    return has or customers.at_stripe(payment.customer)
 
 
 def _made(payment: Payment) -> Object:

@@ -141,11 +141,20 @@ def taken(kind: str, facts: Facts, rules: Rules) -> Taken:
     return replace(heaviest, ends_at=min(ends, default=None)) if heaviest.action is not Action.KEEP else Taken()
 
 
-def access_of(subscription: Subscription, facts: Facts | None, rules: Rules, *, uncollectible: bool = False) -> Access:
+def access_of(
+    subscription: Subscription,
+    facts: Facts | None,
+    rules: Rules,
+    *,
+    uncollectible: bool = False,
+    skipped: bool = False,
+    paid_until: datetime | None = None,
+) -> Access:
     """Say what a subscription gives now.
 
     `facts`: of what was paid for its last period; None while it has not been paid yet. `uncollectible`: the period
-    that runs was billed, and given up.
+    that runs was billed, and given up. `skipped`: it began on a pause, so nobody has paid or will pay it.
+    `paid_until`: the end of the last period that was paid, which may be older than the one before this.
     """
     if subscription.status in (Status.INCOMPLETE, Status.INCOMPLETE_EXPIRED):
         return NOTHING
@@ -153,8 +162,9 @@ def access_of(subscription: Subscription, facts: Facts | None, rules: Rules, *, 
     if subscription.status == Status.CANCELED:
         return Access(given=True, ends_at=subscription.ended_at or subscription.canceled_at or end, over=True)
     kind = Kind.TRIAL if facts is None else Kind.SUBSCRIPTION
-    if cause := _lateness(subscription, kind, rules, uncollectible=uncollectible):
-        access = _late(subscription, cause, rules[kind, cause])
+    if cause := _lateness(subscription, kind, rules, uncollectible=uncollectible, skipped=skipped):
+        start = subscription.current_period_start
+        access = _late(subscription, cause, rules[kind, cause], start=min(start, paid_until or start))
     elif subscription.cancel_at and subscription.cancel_at <= end:
         access = Access(given=True, ends_at=subscription.cancel_at)
     else:
@@ -162,10 +172,12 @@ def access_of(subscription: Subscription, facts: Facts | None, rules: Rules, *, 
     return access if facts is None else _less(access, taken(kind, facts, rules), first=subscription.started_at)
 
 
-def _lateness(subscription: Subscription, kind: Kind, rules: Rules, *, uncollectible: bool) -> Cause | None:
+def _lateness(
+    subscription: Subscription, kind: Kind, rules: Rules, *, uncollectible: bool, skipped: bool
+) -> Cause | None:
     """Name the cause by which the period that runs is not paid; of two the one whose rule takes more."""
     status = LATENESS.get(Status(subscription.status))
-    told = status or (Cause.PAUSED if subscription.paused_at else None)
+    told = status or (Cause.PAUSED if subscription.paused_at or skipped else None)
     if not uncollectible:
         return told
     # Stripe calls it active again, as if it were paid.
@@ -195,9 +207,9 @@ def _final(cause: Cause, facts: Facts) -> bool:
     return cause is not Cause.PARTIAL_REFUND or facts.refunded > 0
 
 
-def _late(subscription: Subscription, cause: Cause, rule: Rule) -> Access:
-    """Apply a rule to a period that is not paid: what was paid ended where it began."""
-    start, end = subscription.current_period_start, subscription.current_period_end
+def _late(subscription: Subscription, cause: Cause, rule: Rule, *, start: datetime) -> Access:
+    """Apply a rule to time that is not paid: what was paid ended at its `start`."""
+    end = subscription.current_period_end
     match rule.action:
         case Action.KEEP:
             return Access(given=True, ends_at=end, grace_until=end + RENEWAL_GRACE)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from billing import customers, facts, payments, policy, subscriptions
 from billing.errors import HitsOthers, NoSuchRule
@@ -103,7 +103,8 @@ def _follow(row: Payment | Subscription, *, at: datetime) -> None:
 
 def _payments() -> QuerySet[Payment]:
     """Return the one-time purchases of which a bank or we gave something back, or may."""
-    paid = Payment.objects.filter(status=Payment.Status.SUCCEEDED, subscription=None).exclude(checkout=None)
+    bought = Q(checkout__isnull=False) | Q(quote__isnull=False)
+    paid = Payment.objects.filter(bought, status=Payment.Status.SUCCEEDED, subscription=None)
     touched = paid.filter(refunds__isnull=False) | paid.filter(disputes__isnull=False)
     named = Payment.objects.filter(pk__in=touched.values("pk")).select_related("customer")
     return named.prefetch_related("refunds", "disputes").order_by("pk")
@@ -123,10 +124,8 @@ def _hits_on_payments(old: Rules, new: Rules) -> Iterator[Hit]:
 
 def _hits_on_subscriptions(old: Rules, new: Rules) -> Iterator[Hit]:
     for subscription in _subscriptions().iterator(BATCH):
-        told, given_up = facts.of_last(subscription), facts.uncollectible(subscription)
-        before, after = (
-            _granted(policy.access_of(subscription, told, rules, uncollectible=given_up)) for rules in (old, new)
-        )
+        told, unpaid = facts.of_last(subscription), facts.unpaid(subscription)
+        before, after = (_granted(policy.access_of(subscription, told, rules, **unpaid)) for rules in (old, new))
         if before != after:
             yield Hit(subscription.customer.user_id, f"subscription:{subscription.pk}", before, after)
 

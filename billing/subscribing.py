@@ -13,7 +13,7 @@ from billing.at_stripe import subscriptions as at_stripe
 from billing.errors import AlreadySubscribed, StripeRefused, StripeUnknown
 from billing.idempotency import Asking
 from billing.models import Subscription, SubscriptionChange, SubscriptionOrder
-from billing.subscription_errors import OrderFailed, PaymentMethodUnknown
+from billing.subscription_errors import OrderFailed, PaymentMethodElsewhere, PaymentMethodUnknown
 from billing.transactions import whole
 from billing.wishes import Wish
 from events import clock
@@ -154,8 +154,11 @@ def _found(order: SubscriptionOrder) -> dict[str, Any] | None:
 
 def _attach(order: SubscriptionOrder, stripe_customer: str) -> None:
     named = order.payment_method_id
-    if not named or gateway.id_of((gateway.fetch(named) or {}).get("customer")) == stripe_customer:
+    owner = gateway.id_of((gateway.fetch(named) or {}).get("customer")) if named else None
+    if not named or owner == stripe_customer:
         return
+    if owner:
+        raise PaymentMethodElsewhere(named, order.quote.currency)
     # Stripe's names of test cards become a method of their own; a repeated request must name the same one.
     order.payment_method_id = cards.attach(named, stripe_customer)["id"]
     SubscriptionOrder.objects.filter(pk=order.pk).update(payment_method_id=order.payment_method_id)

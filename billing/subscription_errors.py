@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing.errors import BillingError
+from billing.errors import BillingError, StripeRefused
 from pricing.money import Money
 
 
@@ -28,6 +28,16 @@ class PaymentMethodUnknown(BillingError):
 
     def __init__(self, stripe_id: str):
         super().__init__(f"{stripe_id} is no payment method of this user.")
+
+
+class PaymentMethodElsewhere(StripeRefused):
+    code = "payment_method_of_another_currency"
+    field = "payment_method"
+
+    def __init__(self, stripe_id: str, currency: str):
+        super().__init__(
+            f"{stripe_id} pays in another currency, and Stripe keeps it to that: give a card for {currency.upper()}."
+        )
 
 
 class TrialUsed(BillingError):

@@ -49,8 +49,8 @@ def settle(found: Object, *, looked_at: datetime) -> bool:
 
 def entitle(subscription: Subscription, *, at: datetime) -> None:
     """Make access follow a subscription, by the policy. May be repeated."""
-    given_up = facts.uncollectible(subscription)
-    access = policy.access_of(subscription, facts.of_last(subscription), policy.rules(), uncollectible=given_up)
+    told, unpaid = facts.of_last(subscription), facts.unpaid(subscription)
+    access = policy.access_of(subscription, told, policy.rules(), **unpaid)
     source = Source(SourceType.SUBSCRIPTION, str(subscription.pk))
     items.give(subscription, subscription.version, source, access, at=at)
     items.entitle(subscription, access, at=at)
@@ -81,9 +81,9 @@ def _cancel_at_stripe(stripe_id: str, *, now: bool) -> Object:
 
 
 def live(customer: Customer, product_line: str) -> Subscription | None:
-    """Return the subscription that a payer has in a product line now."""
-    rows = customer.subscriptions.filter(product_line=product_line, status__in=Subscription.LIVE, duplicate=False)
-    return rows.first()
+    """Return the subscription that a payer has in a product line now; a second one goes on when the first has ended."""
+    rows = customer.subscriptions.filter(product_line=product_line, status__in=Subscription.LIVE)
+    return rows.order_by("duplicate", "pk").first()
 
 
 def is_spoken_for(customer: Customer, product_line: str) -> bool:
@@ -95,6 +95,16 @@ def is_spoken_for(customer: Customer, product_line: str) -> bool:
 def status_of(subscription: Subscription, found: Object) -> Status:
     """Return the status that Stripe's means to us."""
     return Status.ACTIVE if changes.is_bridging(subscription, found) else Status(found["status"])
+
+
+def differs(subscription: Subscription, found: Object) -> tuple[str, str] | None:
+    """Name the first of its times that Stripe tells otherwise: ours, and Stripe's."""
+    there = _seen(found, at=subscription.paused_at or clock.now())
+    for name in ("current_period_end", "cancel_at", "ended_at", "paused_at", "resumes_at"):
+        ours, theirs = getattr(subscription, name), there[name]
+        if ours != theirs:
+            return f"{name} {ours}", f"{name} {theirs}"
+    return None
 
 
 def _begin(found: Object, customer: Customer, *, at: datetime) -> Subscription | None:

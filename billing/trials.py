@@ -35,11 +35,12 @@ def give_back(order: SubscriptionOrder) -> None:
 
 
 def note(subscription: Subscription, found: Object) -> None:
-    """Write down the trial that a subscription of Stripe's is in, and its card. May be repeated.
+    """Write down the trial that a subscription is in, and its card. May be repeated.
 
-    A card that had its trial under another customer is a finding: nobody is charged at once because of it.
+    Not a trial of Stripe's that only bridges what is paid for. A card that had its trial under another customer is a
+    finding: nobody is charged at once because of it.
     """
-    if found["status"] != "trialing":
+    if subscription.status != Subscription.Status.TRIALING:
         return
     use, _ = TrialUse.objects.get_or_create(customer=subscription.customer, product_line=subscription.product_line)
     card = fingerprint(found["default_payment_method"])

@@ -89,6 +89,7 @@ STATUS: dict[type[Exception], int] = {
     billing.errors.OrderTaken: 409,
     billing.errors.MoveNotAllowed: 409,
     billing.errors.StripeSaysOtherwise: 409,
+    billing.subscription_errors.PaymentMethodElsewhere: 409,
     billing.subscription_errors.TrialUsed: 409,
     billing.subscription_errors.OrderFailed: 409,
     billing.subscription_errors.NotChangeable: 409,

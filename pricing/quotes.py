@@ -18,6 +18,7 @@ from pricing.money import Money, require_chargeable, round_half_up, round_up
 from pricing.places import Place
 
 GOOD_FOR = timedelta(minutes=30)
+ADOPTED = "adopted"
 Reason = dict[str, Any]
 
 
@@ -95,7 +96,7 @@ def adopt(version: PlanVersion, country_code: str, amount: Money, *, user_id: st
     if not amount.minor and not version.is_free:
         raise AmountTooSmall(amount, Money(currencies.find(amount.currency).smallest_minor, amount.currency))
     place = places.find(country_code if places.ISO_CODE.fullmatch(country_code) else "")
-    said = {"code": "adopted", "text": f"Adopted as it was paid at Stripe: {amount}.", "amount_minor": amount.minor}
+    said = {"code": ADOPTED, "text": f"Adopted as it was paid at Stripe: {amount}.", "amount_minor": amount.minor}
     return Quote.objects.create(
         version=version,
         country_code=place.country_code,
@@ -110,6 +111,11 @@ def adopt(version: PlanVersion, country_code: str, amount: Money, *, user_id: st
         # The least that a quote can last: it was sold before it was written.
         expires_at=at + timedelta(microseconds=1),
     )
+
+
+def is_adopted(quote: Quote) -> bool:
+    """Say whether a quote only writes down what was paid already: nobody claimed a country for it."""
+    return any(reason["code"] == ADOPTED for reason in quote.reasons)
 
 
 def ask(

@@ -48,6 +48,21 @@ def collect_again(stripe_id: str) -> Object:
     return ask(lambda: client().v1.subscriptions.update(stripe_id, {"pause_collection": ""}))
 
 
+def begin_anew(stripe_id: str, *, id: UUID, instead_of: str, hour: int) -> Object:
+    """Begin a period now and charge it whole, or raise CardDeclined and change nothing.
+
+    `instead_of` names the period that was not paid, and the method. One in each `hour`: whoever asks again after no
+    answer, or at the same time, asks for the same.
+    """
+    params: Any = {
+        "billing_cycle_anchor": "now",
+        "proration_behavior": "none",
+        "payment_behavior": "error_if_incomplete",
+    }
+    named = key("subscription", id, f"begin-{instead_of}", hour)
+    return post(lambda options: client().v1.subscriptions.update(stripe_id, params, options), named)
+
+
 def resume(stripe_id: str) -> Object:
     """Take up a subscription whose trial ended without a card: a new period begins, and is charged."""
     return ask(lambda: client().v1.subscriptions.resume(stripe_id, {"billing_cycle_anchor": "now"}))

@@ -72,7 +72,8 @@ def show(found: adoption.Survey, *, dry_run: bool) -> None:
         table.add_row(payer.found["id"], payer.user_id, "", "", "")
     for one in found.running:
         id, status = one.found["id"], one.found["status"]
-        table.add_row(id, one.payer.user_id, str(one.version), str(one.amount), status)
+        for line in one.lines:
+            table.add_row(id, one.payer.user_id, str(line.version), str(line), status)
     if table.row_count:
         console.print(table)
     left = Table("left as it is", "why")
@@ -93,12 +94,14 @@ def plain(found: adoption.Survey) -> dict[str, Any]:
             {
                 "stripe_id": one.found["id"],
                 "user_id": one.payer.user_id,
-                "plan_id": one.version.plan_id,
-                "version": one.version.number,
-                "amount": one.amount.minor,
-                "currency": one.amount.currency,
+                "plan_id": line.version.plan_id,
+                "version": line.version.number,
+                "quantity": line.quantity,
+                "amount": line.amount.minor,
+                "currency": line.amount.currency,
             }
             for one in found.running
+            for line in one.lines
         ],
         "known": found.known,
         "left": [{"stripe_id": id, "why": why} for id, why in found.left],

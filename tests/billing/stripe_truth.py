@@ -208,7 +208,26 @@ def _runs(there: dict[str, list[Object]], found: Object, at: datetime) -> bool:
         ended_at=_moment(found["ended_at"]),
         paused_at=at if found["pause_collection"] else None,
     )
-    return _gives(policy.access_of(row, _facts(there, found), policy.rules()), at)
+    billed = [one for one in there["invoices"] if _billed(one) == found["id"]]
+    skipped = any(_voided_by_a_pause(one, item) for one in billed)
+    paid = [_ends(one) for one in billed if one["status"] == "paid" and one["billing_reason"] != "manual"]
+    until = _moment(max(paid, default=None))
+    told = _facts(there, found)
+    return _gives(policy.access_of(row, told, policy.rules(), skipped=skipped, paid_until=until), at)
+
+
+def _ends(invoice: Object) -> int:
+    return max(int(line["period"]["end"]) for line in invoice["lines"]["data"])
+
+
+def _voided_by_a_pause(invoice: Object, item: Object) -> bool:
+    of_this_period = _ends(invoice) == item["current_period_end"]
+    became = invoice["status_transitions"]
+    return (
+        (invoice["status"], invoice["billing_reason"], invoice["attempt_count"]) == ("void", "subscription_cycle", 0)
+        and of_this_period
+        and became["voided_at"] - became["finalized_at"] <= 60
+    )
 
 
 def _gives(given: Access, at: datetime) -> bool:

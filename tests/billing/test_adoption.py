@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 
 from billing import invariants, reconcile
 from billing.at_stripe.lists import Window
-from billing.models import Customer, Finding, Payment, StripePrice, Subscription
+from billing.models import Customer, Finding, Payment, StripePrice, Subscription, ZoneCheck
 from entitlements import access
 from entitlements.models import Entitlement
 from events import clock
@@ -23,10 +24,10 @@ from tests.stripe_side import StripeSide
 pytestmark = pytest.mark.usefixtures("books")
 
 
-def a_price(stripe: StripeSide, amount: int = 999, interval: str = "month", **more: Any) -> str:
+def a_price(stripe: StripeSide, amount: int = 999, interval: str = "month", currency: str = "usd", **more: Any) -> str:
     made = stripe.post(
         "prices",
-        **{"unit_amount": amount, "currency": "usd", "recurring[interval]": interval, "product_data[name]": "Pro"},
+        **{"unit_amount": amount, "currency": currency, "recurring[interval]": interval, "product_data[name]": "Pro"},
         **more,
     )
     return str(made["id"])
@@ -152,7 +153,7 @@ def test_a_price_says_its_plan_in_four_ways(stripe_side: StripeSide, how: str, t
         ({"metadata[plan_id]": "pro-monthly", "interval": "year"}, {}, (), "bills 1 year"),
         ({"metadata[plan_id]": "pro-monthly", "recurring[interval_count]": 3}, {}, (), "bills 3 month"),
         ({"metadata[plan_id]": "pro-monthly"}, {"user_id": ""}, (), "no user"),
-        ({"metadata[plan_id]": "pro-monthly"}, {"items[0][quantity]": 3}, (), "not one of one price"),
+        ({"metadata[plan_id]": "pro-monthly"}, {"items[0][quantity]": 0}, (), "bills none of a price"),
         ({"metadata[plan_id]": "pro-monthly"}, {}, ("--user-id-from", "metadata.account"), "metadata.account is empty"),
     ],
 )
@@ -229,3 +230,55 @@ def test_a_map_that_cannot_be_read_is_refused(word: str) -> None:
     """Before anything is asked of Stripe."""
     with pytest.raises(CommandError, match="argument --map"):
         adopt("--map", word)
+
+
+def test_quantities_and_items_are_adopted_as_they_are_billed(stripe_side: StripeSide) -> None:
+    """PL-11: three seats and what stands beside them, each at its price; its renewal changes nothing."""
+    seats = a_price(stripe_side, 500, **{"metadata[plan_id]": "basic-monthly"})
+    beside = a_price(stripe_side, 900, **{"metadata[plan_id]": "pro-monthly"})
+    a_subscriber(stripe_side, seats, **{"items[0][quantity]": 3, "items[1][price]": beside})
+
+    adopt()
+
+    subscription = Subscription.objects.get()
+    assert (subscription.version.plan_id, subscription.quantity) == ("basic-monthly", 3)
+    billed = subscription.items.order_by("-main").values_list("version__plan_id", "quantity", "quote__amount_minor")
+    assert list(billed) == [("basic-monthly", 3, 500), ("pro-monthly", 1, 900)]
+    assert may(feature="reports")
+    assert reconcile.compare(Window(ALWAYS), kinds=["subscriptions"]).differences == []
+    customer = str(subscription.customer.stripe_id)
+    stripe_side.advance(customer, to=int(subscription.current_period_end.timestamp()) + 7200)
+    stripe_side.deliver()
+    assert Payment.objects.latest("paid_at").captured_minor == 3 * 500 + 900
+    assert not Finding.objects.exists()
+
+
+def test_a_user_with_a_customer_for_each_currency_keeps_both(stripe_side: StripeSide) -> None:
+    """Stripe keeps a customer to one currency; the account before has made a second one, too."""
+    named = {"metadata[plan_id]": "pro-monthly"}
+    first, second = (a_subscriber(stripe_side, a_price(stripe_side, currency=code, **named)) for code in ("usd", "eur"))
+
+    adopt()
+
+    owner = Customer.objects.get()
+    paying = {stripe_side.get(f"subscriptions/{one}")["customer"] for one in (first, second)}
+    assert set(owner.stripe_customers.values_list("currency", flat=True)) == {"usd", "eur"}
+    assert set(owner.stripe_customers.values_list("stripe_id", flat=True)) == paying
+    assert Subscription.objects.filter(customer=owner).count() == 2
+    adopt()
+    assert Subscription.objects.count() == 2
+
+
+def test_nobody_who_is_adopted_must_earn_his_zone(stripe_side: StripeSide, settings: LazySettings) -> None:
+    """He claimed no country here: his price is the one he pays, whatever the policy does to claims."""
+    settings.ZONE_POLICY = {"dearer": "refund_and_cancel", "no_card_country": "refund_and_cancel"}
+    a_subscriber(stripe_side, a_price(stripe_side, 300, **{"metadata[plan_id]": "pro-monthly"}))
+    adopt()
+    subscription = Subscription.objects.get()
+    customer = str(subscription.customer.stripe_id)
+
+    stripe_side.advance(customer, to=int(subscription.current_period_end.timestamp()) + 7200)
+    stripe_side.deliver()
+
+    assert Payment.objects.filter(subscription=subscription, captured_minor=300).count() == 2
+    assert not ZoneCheck.objects.exists()

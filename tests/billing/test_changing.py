@@ -17,7 +17,7 @@ from django.urls import reverse
 from billing import changing, janitor, sync
 from billing.gathering import Gathering
 from billing.idempotency import Asking
-from billing.models import Payment, Subscription, SubscriptionChange
+from billing.models import Payment, Subscription, SubscriptionChange, TrialUse
 from billing.targets import Target
 from events import clock
 from tests.api import api
@@ -177,6 +177,34 @@ def test_to_a_cheaper_plan_of_another_interval_the_paid_time_is_bridged(buyer: B
     assert len(charged()) == 2
     assert pro.current_period_end - end > timedelta(days=364)
     assert "subscription.trialing" not in buyer.history("subscription")
+
+
+def test_a_bridge_that_is_given_up_gives_nothing_more_for_nothing(buyer: Buyer, pro: Subscription) -> None:
+    """Stripe charges nothing for a change in a trial: until the paid time is over more begins with the next period."""
+    end = pro.current_period_end
+    patch(pro, plan_id="family-yearly")
+    assert patch(pro, plan_id="pro-monthly").json()["pending_change"] is None
+    shown = preview(pro, quantity=5).json()
+    assert (shown["when"], shown["amount"], shown["next_amount"]) == ("period_end", 0, 5 * 800)
+
+    answer = patch(pro, preview_id=shown["id"]).json()
+
+    assert (answer["status"], answer["quantity"], answer["pending_change"]["status"]) == ("active", 1, "scheduled")
+    assert charged() == [800]
+    pass_time(buyer, end + 2 * HOUR)
+    assert plan_of(pro) == ("pro-monthly", 5)
+    assert charged() == [800, 5 * 800]
+    assert patch(pro, quantity=6).json()["quantity"] == 6
+    assert len(charged()) == 3
+
+
+def test_a_bridge_is_nobody_s_trial(buyer: Buyer, pro: Subscription) -> None:
+    """Whoever bridges what he has paid for has not taken his trial."""
+    patch(pro, plan_id="family-yearly")
+
+    buyer.stripe.deliver()
+
+    assert not TrialUse.objects.exists()
 
 
 def test_a_quantity_is_a_price_like_another(buyer: Buyer, basic: Subscription) -> None:

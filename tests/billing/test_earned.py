@@ -9,14 +9,16 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from billing import earned
+from billing import earned, sync
 from billing.earned import Ground, Priced
-from billing.errors import AlreadyDecided
+from billing.errors import AlreadyDecided, StripeRefused
 from billing.models import Payment, Subscription, ZoneCheck
 from events import clock
 from pricing import zones
 from pricing.models import Country
 from pricing.money import Money
+from tests.api import api
+from tests.billing.test_paying import a_quote
 from tests.buyer import Buyer
 from tests.staff import log_in
 
@@ -138,3 +140,35 @@ def test_a_zone_edit_touches_nobody_who_pays(buyer: Buyer) -> None:
     assert paid.count() == 2
     assert Subscription.objects.get().quote.zone_code == "C"
     assert ZoneCheck.objects.count() == 1
+
+
+def test_what_is_paid_by_a_quote_without_a_page_is_checked_too(buyer: Buyer) -> None:
+    """The claim is the quote's, whichever door it was paid at."""
+    body = {"quote_id": str(a_quote().pk), "payment_method": "pm_card_visa"}
+
+    assert api().post("/api/v1/payments", body, content_type="application/json").json()["status"] == "succeeded"
+    buyer.stripe.deliver(times=2)
+
+    check = ZoneCheck.objects.get()
+    assert (check.status, check.ground, check.payment) == ("flagged", "dearer", buyer.payment)
+
+
+def test_what_cannot_be_given_back_ends_nothing(buyer: Buyer) -> None:
+    """The money first: while Stripe refuses it the subscription runs on, and a later try is another refund."""
+    subscription = buyer.subscribe()
+    check = ZoneCheck.objects.get()
+    buyer.stripe.post("refunds", payment_intent=str(buyer.payment.stripe_id))
+    buyer.stripe.new_events()
+
+    for _ in range(2):
+        with pytest.raises(StripeRefused):
+            earned.give_back(check, by="staff:root")
+        check.refresh_from_db()
+        subscription.refresh_from_db()
+        assert (check.status, subscription.status) == ("flagged", "active")
+
+    sync.look(str(buyer.payment.stripe_id))
+    earned.give_back(ZoneCheck.objects.get(), by="staff:root")
+    subscription.refresh_from_db()
+    assert (ZoneCheck.objects.get().status, subscription.status) == ("refused", "canceled")
+    assert buyer.payment.shown_status == "refunded"

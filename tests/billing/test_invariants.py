@@ -22,6 +22,7 @@ COUNTED = """
         (id, feature_code, subject, member, period_start, rolled, used, reserved, ceiling)
     VALUES (gen_random_uuid(), 'api_calls', 'user:anna', '', now(), 0, {})
 """
+LONG_AGO = "created_at = now() - interval '26 hours'"
 # By name: what breaks it, after Anna has bought for life, got a part back and subscribed, Ben's bank disputes, and Eve
 # has a family.
 BREAKS = {
@@ -49,6 +50,31 @@ BREAKS = {
     """,
     "no_refund_stays_unknown": """
         UPDATE billing_refund SET status = 'requested', created_at = now() - interval '26 hours'
+    """,
+    "no_payment_stays_unknown": f"""
+        UPDATE billing_payment SET status = 'pending', stripe_id = NULL, principal = 'service:shop', {LONG_AGO}
+    """,
+    "no_invoice_stays_unknown": f"UPDATE billing_invoice SET status = 'draft', stripe_id = NULL, {LONG_AGO}",
+    "no_payment_method_stays_unknown": f"""
+        UPDATE billing_paymentmethod SET attached_at = NULL, is_default = false, {LONG_AGO}
+    """,
+    "no_subscription_order_stays_unknown": """
+        INSERT INTO billing_subscriptionorder (id, customer_id, quote_id, product_line, quantity, extras, trial_days,
+            payment_method_id, failure_reason, principal, request_hash, attempt, status, status_at, created_at)
+        SELECT gen_random_uuid(), customer_id, quote_id, 'default', 1, '[]', 0, '', '', '', '', 1, 'open', now(),
+            now() - interval '26 hours'
+        FROM billing_subscription LIMIT 1
+    """,
+    "no_subscription_change_stays_unknown": """
+        INSERT INTO billing_subscriptionchange (id, subscription_id, quote_id, quantity, "when", had, wanted, quotes,
+            params, due_minor, next_minor, currency, next_at, effective_at, access, failure_reason, expires_at,
+            principal, request_hash, attempt, status, status_at, created_at)
+        SELECT gen_random_uuid(), id, quote_id, 1, 'now', '{}', '{}', '[]', '{}', 0, 0, 'usd', now(), now(), '{}', '',
+            now(), '', '', 1, 'asked', now() - interval '26 hours', now()
+        FROM billing_subscription LIMIT 1
+    """,
+    "no_answer_is_overdue": """
+        UPDATE billing_zonecheck SET status = 'proposed', answer_until = now() - interval '2 hours'
     """,
     "no_event_waits": """
         UPDATE billing_webhookevent SET status = 'received', due_at = now() - interval '2 hours'

@@ -15,8 +15,9 @@ from billing import subscriptions, sync
 from billing.models import Payment, Subscription
 from events import clock
 from tests.api import api
+from tests.billing.test_changing import patch
 from tests.billing.test_subscribing import subscribe
-from tests.billing.test_subscriptions import HOUR, pass_time
+from tests.billing.test_subscriptions import HOUR, break_card, pass_time
 from tests.buyer import Buyer
 
 PATH = "/api/v1/subscriptions"
@@ -94,11 +95,67 @@ def test_a_pause_charges_nothing_until_it_is_resumed(buyer: Buyer, pro: Subscrip
     resumed = post(pro, "resume")
     assert (resumed.status_code, resumed.json()["paused_at"]) == (200, None)
     assert post(pro, "resume").json()["code"] == "subscription_not_paused"
+    assert Payment.objects.filter(status="succeeded").count() == 2
     pro.refresh_from_db()
     pass_time(buyer, pro.current_period_end + 2 * HOUR)
-    assert Payment.objects.filter(status="succeeded").count() == 2
+    assert Payment.objects.filter(status="succeeded").count() == 3
     told = [one for one in buyer.history("subscription") if "collection" in one]
     assert told == ["subscription.collection_paused", "subscription.collection_resumed"]
+
+
+def test_a_pause_within_a_paid_period_charges_nothing_anew(buyer: Buyer, pro: Subscription) -> None:
+    """What is paid is given again; the renewal comes when it would have come."""
+    end = pro.current_period_end
+    post(pro, "pause")
+    assert not buyer.may().allowed
+
+    assert post(pro, "resume").status_code == 200
+
+    assert buyer.may().allowed
+    pro.refresh_from_db()
+    assert pro.current_period_end == end
+    assert len(buyer.stripe.get("charges")["data"]) == 1
+
+
+def test_a_period_that_began_on_a_pause_is_no_gift(buyer: Buyer, pro: Subscription) -> None:
+    """Paused over the renewal and ended by itself: no access until it is resumed, which charges a new period, once."""
+    until = pro.current_period_end + 3 * HOUR
+    post(pro, "pause", resumes_at=until.isoformat())
+    pass_time(buyer, until + HOUR)
+    pro.refresh_from_db()
+    at = until + 2 * HOUR
+    assert (pro.status, pro.paused_at, buyer.may(at=at).allowed) == ("active", None, False)
+    assert patch(pro, quantity=2).json()["code"] == "subscription_not_changeable"
+
+    answers = at_once(lambda: post(pro, "resume").status_code, threads=4)
+
+    assert 200 in answers
+    # Who lost was told that another one is at it, or that nothing is paused any more.
+    assert set(answers) <= {200, 409, 503}
+    buyer.stripe.deliver(times=2, shuffled=3)
+    assert Payment.objects.filter(status="succeeded").count() == 2
+    pro.refresh_from_db()
+    assert pro.current_period_start >= until
+    assert buyer.may(at=at).allowed
+
+
+def test_a_card_that_is_declined_resumes_nothing(buyer: Buyer, pro: Subscription) -> None:
+    """402: the period stays unpaid, and another card pays it."""
+    post(pro, "pause")
+    pass_time(buyer, pro.current_period_end + 2 * HOUR)
+    good = buyer.stripe.get(f"subscriptions/{pro.stripe_id}")["default_payment_method"]
+    break_card(buyer)
+
+    refused = post(pro, "resume")
+
+    assert (refused.status_code, refused.json()["code"]) == (402, "card_declined")
+    pro.refresh_from_db()
+    assert not buyer.may(at=pro.current_period_start + 3 * HOUR).allowed
+    buyer.stripe.post(f"subscriptions/{pro.stripe_id}", default_payment_method=good)
+    assert post(pro, "resume").json()["status"] == "active"
+    assert Payment.objects.filter(status="succeeded").count() == 2
+    pro.refresh_from_db()
+    assert buyer.may(at=pro.current_period_start + HOUR).allowed
 
 
 def test_a_pause_with_an_end_ends_by_itself(buyer: Buyer, pro: Subscription) -> None:

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from billing import janitor
-from billing.models import Payment
+from billing import customers, janitor
+from billing.models import Payment, PaymentMethod
 from events import clock
 from events.models import Event
 from pricing import plans, quotes
@@ -243,3 +243,16 @@ def test_past_its_time_the_janitor_only_looks(buyer: Buyer, fault: str, known: s
 
     assert buyer.payment.status == known
     assert len(buyer.stripe.requests("POST", "/v1/payment_intents")) == posts
+
+
+def test_a_card_of_the_second_stripe_customer_pays_as_any_other(buyer: Buyer) -> None:
+    """Stripe takes a method with its own customer only: of several the one that has it pays."""
+    customer = customers.of_user("anna", at=clock.now())
+    first, second = (customers.at_stripe(customer, currency) for currency in ("usd", "eur"))
+    post("payment-methods", "anna", "user", payment_method_id="pm_card_visa", currency="eur")
+    method = PaymentMethod.objects.get()
+
+    made = pay(payment_method=method.stripe_id)
+
+    assert (made.status_code, made.json()["status"]) == (201, "succeeded")
+    assert buyer.stripe.get(f"payment_intents/{made.json()['external_payment_id']}")["customer"] == second != first

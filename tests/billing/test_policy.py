@@ -22,6 +22,8 @@ from billing.transactions import whole
 from entitlements.models import Entitlement
 from events import clock
 from events.models import Event
+from tests.api import api
+from tests.billing.test_paying import a_quote
 from tests.buyer import Buyer
 from tests.staff import log_in
 
@@ -211,3 +213,19 @@ def test_staff_see_whom_a_change_hits_before_they_make_it(buyer: Buyer) -> None:
 
     rule.refresh_from_db()
     assert (rule.action, Event.objects.get(type="policy.changed").actor) == ("suspend", "staff:root")
+
+
+def test_a_rule_hits_what_was_bought_by_a_quote_too(buyer: Buyer) -> None:
+    """A purchase without Stripe's page is a purchase: it is shown, and its access follows."""
+    body = {"quote_id": str(a_quote().pk), "payment_method": "pm_card_visa"}
+    assert api().post("/api/v1/payments", body, content_type="application/json").json()["status"] == "succeeded"
+    buyer.stripe.control("disputes", charge=buyer.payment.stripe_charge_id)
+    buyer.stripe.deliver()
+    hold = Rule(Action.SUSPEND)
+
+    hits = rules.preview(Kind.ONE_TIME, Cause.DISPUTE_OPENED, hold)
+    rules.change(Kind.ONE_TIME, Cause.DISPUTE_OPENED, hold, hits=len(hits), at=clock.now())
+    rules.apply(at=clock.now())
+
+    assert [hit.user_id for hit in hits] == ["anna"]
+    assert buyer.may().reason_code == "suspended_dispute"

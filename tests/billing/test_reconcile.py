@@ -64,6 +64,28 @@ def test_an_event_that_never_came_is_found_and_healed(buyer: Buyer) -> None:
     assert not Finding.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"cancel_at_period_end": "true"}, "status"),
+        ({"pause_collection[behavior]": "void"}, "status"),
+        ({"items[0][quantity]": 3, "proration_behavior": "none"}, "amount"),
+    ],
+)
+def test_what_a_running_subscription_is_told_is_compared(buyer: Buyer, said: dict[str, str | int], kind: str) -> None:
+    """Its end, its pause and what it bills, not its status alone."""
+    subscription = buyer.subscribe()
+    if "items[0][quantity]" in said:
+        said = {**said, "items[0][id]": subscription.items.get().stripe_id}
+
+    buyer.stripe.post(f"subscriptions/{subscription.stripe_id}", **said)
+
+    assert differences() == {(kind, "sub")}
+    settle()
+    assert differences() == set()
+    assert not Finding.objects.exists()
+
+
 def test_a_success_that_never_came_after_a_decline_is_healed_without_a_finding(buyer: Buyer) -> None:
     """What we did not see yet is no difference in money."""
     checkout = buyer.buy(card=DECLINED_CARD)

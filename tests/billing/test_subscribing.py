@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from billing import janitor
+from billing import customers, janitor
 from billing.errors import BillingError, StripeUnknown
-from billing.models import Payment, Subscription, SubscriptionOrder
+from billing.models import Payment, PaymentMethod, Subscription, SubscriptionOrder
 from events import clock
 from events.models import Event
 from pricing import quotes
@@ -95,6 +95,19 @@ def test_a_declined_card_leaves_it_incomplete_and_gives_nothing(buyer: Buyer) ->
     assert buyer.payment.status == "failed"
     assert subscribe().json()["code"] == "already_subscribed"
     assert api().delete(f"{PATH}/{answer.json()['id']}?mode=immediate").status_code == 200
+    assert subscribe().json()["status"] == "active"
+
+
+def test_a_card_that_pays_in_another_currency_is_refused_by_name(buyer: Buyer) -> None:
+    """Stripe lets no card change its customer: the order ends, and another card makes the next one."""
+    customers.at_stripe(customers.of_user("anna", at=clock.now()), "eur")
+    body = {"payment_method_id": "pm_card_visa", "currency": "eur"}
+    assert api().post("/api/v1/payment-methods", body, content_type="application/json").status_code == 201
+
+    refused = subscribe(payment_method=PaymentMethod.objects.get().stripe_id)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "payment_method_of_another_currency")
+    assert SubscriptionOrder.objects.get().status == "failed"
     assert subscribe().json()["status"] == "active"
 
 

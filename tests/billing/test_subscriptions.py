@@ -182,6 +182,19 @@ def test_two_subscriptions_bought_all_the_same_are_a_finding(buyer: Buyer) -> No
     assert Finding.objects.get().kind == "second_subscription"
 
 
+def test_a_second_one_that_goes_on_when_the_first_has_ended_is_the_one_he_has(buyer: Buyer) -> None:
+    """Staff end one of the two: whichever is left, nobody sells him a third."""
+    first = buyer.subscribe()
+    _subscribe_at_stripe(buyer.stripe, buyer.stripe.get(f"subscriptions/{first.stripe_id}"))
+    buyer.stripe.deliver()
+
+    subscriptions.cancel(first, now=True)
+
+    assert buyer.may().allowed
+    with pytest.raises(AlreadySubscribed):
+        buyer.order("pro-monthly")
+
+
 def _subscribe_at_stripe(stripe: StripeSide, like: dict) -> None:
     metadata = {f"metadata[{key}]": value for key, value in like["metadata"].items()}
     stripe.post(

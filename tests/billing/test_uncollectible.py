@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from billing import changing, facts, invoicing, policy, refunds, rules
+from billing import changing, facts, invoicing, policy, refunds, rules, subscriptions
 from billing.idempotency import Asking
 from billing.models import Invoice, Payment, Subscription
 from billing.policy import DEFAULTS, Action, Cause, Facts, Kind, Rule
 from billing.targets import Target
+from billing.transactions import whole
 from entitlements.models import Reason
 from events import clock
+from tests.billing.billed import bill_later
 from tests.billing.test_subscriptions import break_card, pass_time
 from tests.buyer import Buyer
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 5, 1, tzinfo=UTC)
 END = datetime(2026, 6, 1, tzinfo=UTC)
 PAID = Facts(800)
@@ -184,3 +186,57 @@ def test_a_period_paid_in_parts_is_refunded_when_all_of_it_is(buyer: Buyer) -> N
     refunds.create(first, None, reason="", asking=Asking.of("admin:root", None, {}))
     buyer.stripe.deliver()
     assert buyer.may().reason_code == "suspended_refund"
+
+
+def test_the_days_of_grace_are_not_given_again_with_each_unpaid_period() -> None:
+    """Past due for a second period: what was paid ended before the first."""
+    late = a_running("past_due")
+    first = START - timedelta(days=31)
+
+    again = policy.access_of(late, PAID, DEFAULTS, paid_until=first)
+
+    assert again.grace_until == first + policy.PAST_DUE_GRACE
+    assert policy.access_of(late, PAID, DEFAULTS, paid_until=START) == policy.access_of(late, PAID, DEFAULTS)
+
+
+def test_a_second_unpaid_period_gives_nothing(buyer: Buyer) -> None:
+    """Stripe goes on billing what is past due: access has ended with the grace of the first."""
+    subscription = buyer.subscribe()
+    until = facts.paid_until(subscription)
+    assert until == subscription.current_period_end
+    Subscription.objects.update(
+        status="past_due", current_period_start=until + 31 * DAY, current_period_end=until + 62 * DAY
+    )
+
+    whole(subscriptions.entitle)(Subscription.objects.get(), at=clock.now())
+
+    assert buyer.may(at=until + policy.PAST_DUE_GRACE - HOUR).allowed
+    assert not buyer.may(at=until + 32 * DAY).allowed
+
+
+def test_what_was_billed_by_hand_pays_for_no_period(buyer: Buyer) -> None:
+    """An extra that is given back takes no access, and one that is paid gives none back."""
+    subscription = buyer.subscribe()
+    first = buyer.payment
+    extra = _pay_an_extra(buyer, subscription)
+    asking = Asking.of("admin:root", None, {})
+
+    refunds.create(extra, None, reason="", asking=asking)
+    buyer.stripe.deliver()
+    assert buyer.may().allowed
+
+    refunds.create(first, None, reason="", asking=asking)
+    buyer.stripe.deliver()
+    assert buyer.may().reason_code == "suspended_refund"
+    _pay_an_extra(buyer, subscription)
+    assert buyer.may().reason_code == "suspended_refund"
+
+
+def _pay_an_extra(buyer: Buyer, subscription: Subscription) -> Payment:
+    customer = str(buyer.customer.stripe_id)
+    bill_later(buyer.customer, 700, subscription)
+    made = buyer.stripe.post("invoices", customer=customer, subscription=subscription.stripe_id, auto_advance="false")
+    buyer.stripe.post(f"invoices/{made['id']}/finalize")
+    buyer.stripe.post(f"invoices/{made['id']}/pay")
+    buyer.stripe.deliver()
+    return Payment.objects.get(stripe_invoice_id=made["id"], subscription=subscription, status="succeeded")
