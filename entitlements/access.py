@@ -83,7 +83,7 @@ def keys(question: Question, at: datetime, catalog: Catalog = facts.features) ->
     open_ = [grant for grant in known.grants.get(feature.code, ()) if barred(grant, at) is None]
     found = pools.of(known.user_id, feature, open_, at)
     said = [rule for rule in in_force(known.rules.get(feature.code, ()), at)[:1] if rule.effect == "value"]
-    return pools.keys([*found, *(pools.of_rule(rule, found, known.user_id, feature.code) for rule in said)])
+    return pools.keys([*found, *(pools.of_rule(rule, found, known.user_id, feature) for rule in said)])
 
 
 def answer(question: Question, tallies: Tallies, at: datetime, catalog: Catalog = facts.features) -> Decision:

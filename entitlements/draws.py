@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,10 +11,10 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
-from entitlements import access, counters, facts, meters
+from entitlements import access, counters, facts, meters, pools
 from entitlements.facts import Facts
 from entitlements.meters import NO_TALLIES
-from entitlements.pools import ALWAYS, Key, Pool
+from entitlements.pools import Key, Pool
 from entitlements.rules import Rule, in_force
 from entitlements.spans import barred
 from entitlements.usage_errors import NotMetered, UnitsWrong, UsageRefused
@@ -88,7 +88,7 @@ def of(known: Facts, feature_code: str, units: int, at: datetime) -> Draw:
         tallies = counters.read(access.keys(access.Question(known, feature_code), at))
     found = meters.payers(known.user_id, feature, grants, rule, at=at, tallies=tallies)
     if not found and rule is not None:
-        found = [_allowed(rule, known.user_id, feature_code)]
+        found = [_allowed(rule, known.user_id, feature)]
     # What has no end pays before all others, as a check says.
     found.sort(key=lambda pool: pool.limit is not None)
     warn_at = sorted({percent for pool in found if pool.grant for percent in pool.grant.warn_at})
@@ -137,5 +137,5 @@ def _entry(key: Key, pool: Pool | None, size: int | None, place: int) -> tuple[A
     return key.subject, key.pool, key.member, key.start, end, size, soft, before, rolls, place
 
 
-def _allowed(rule: Rule, user_id: str, feature_code: str) -> Pool:
-    return Pool(Key(f"user:{user_id}", feature_code, rule.id, "", ALWAYS), None, None, None, soft=False)
+def _allowed(rule: Rule, user_id: str, feature: Feature) -> Pool:
+    return replace(pools.of_rule(rule, (), user_id, feature), limit=None)

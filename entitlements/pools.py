@@ -79,9 +79,14 @@ def of(user_id: str, feature: Feature, grants: Sequence[Grant], at: datetime) ->
     return [_counted(user_id, feature.code, endless or max(ordered, key=lambda grant: grant.limit or 0))]
 
 
-def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: str, tallies: Tallies) -> list[Pool]:
-    """Return the pools as staff's override of the limit makes them: one more, or one in the stead of all."""
+def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: Feature, tallies: Tallies) -> list[Pool]:
+    """Return the pools as staff's override of the limit makes them: one more, or one in the stead of all.
+
+    What is only counted stays one count, whatever its limit.
+    """
     made = of_rule(rule, pools, user_id, feature)
+    if not feature.consumable:
+        return [_recounted(pools[0], rule) if pools else made]
     if rule.operation == "add":
         return [*pools, made]
     total = limit_of(pools, tallies)
@@ -91,11 +96,26 @@ def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: str, talli
     return [replace(made, spent=taken, instead_of=tuple(pool.key for pool in pools))]
 
 
-def of_rule(rule: Rule, pools: Sequence[Pool], user_id: str, feature: str) -> Pool:
+def of_rule(rule: Rule, pools: Sequence[Pool], user_id: str, feature: Feature) -> Pool:
     """Return the pool that an override of the limit makes: its period is that of the first grant's."""
     period = pools[0].period if pools else None
-    key = Key(f"user:{user_id}", feature, rule.id, "", period.start if period else ALWAYS)
+    pool = rule.id if feature.consumable else None
+    key = Key(f"user:{user_id}", feature.code, pool, "", period.start if period else ALWAYS)
     return Pool(key, None, period, rule.limit, soft=False)
+
+
+def _recounted(pool: Pool, rule: Rule) -> Pool:
+    if rule.operation == "add":
+        return replace(
+            pool, limit=_sum(pool.limit, rule.limit), share_cap=_sum(pool.share_cap, rule.limit) if pool.share else None
+        )
+    if rule.operation == "max" and (pool.limit is None or (rule.limit is not None and rule.limit <= pool.limit)):
+        return pool
+    return replace(pool, grant=None, limit=rule.limit, soft=False, share_cap=None)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def keys(pools: Sequence[Pool]) -> list[Key]:
