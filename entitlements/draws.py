@@ -28,6 +28,8 @@ DRAW = """
         %s::text[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::boolean[],
         %s::timestamptz[], %s::bigint[], %s::int[], %s, %s, %s::int[], %s, %s)
 """
+# Makes the counters of periods in which nothing was used: what they left rolls over from one to the next.
+ROLL_ON = "SELECT entitlements_roll_on(%s, %s, %s, %s::timestamptz[], %s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,9 @@ def take(draw: Draw, written: Written, *, telling: bool) -> Taken:
     Without `telling` nothing is drawn that reaches a threshold: that takes a transaction, for its line of history.
     """
     with connection.cursor() as cursor:
+        for pool in draw.pools:
+            if len(pool.befores) > 1:
+                cursor.execute(ROLL_ON, _rolling(pool))
         cursor.execute(DRAW, values(draw, written, telling=telling))
         return Taken(*cursor.fetchone())
 
@@ -128,12 +133,24 @@ def entries(drawn: Sequence[Pool]) -> list[tuple[Any, ...]]:
     ]
 
 
+def _rolling(pool: Pool) -> list[Any]:
+    starts = [key.start for key in (*reversed(pool.befores), pool.key)]
+    return [
+        pool.key.feature,
+        pool.key.subject,
+        pool.key.pool,
+        starts,
+        pool.limit,
+        pool.grant and pool.grant.rollover_max,
+    ]
+
+
 def _entry(key: Key, pool: Pool | None, size: int | None, place: int) -> tuple[Any, ...]:
     end = pool.period.end if pool and pool.period else None
     soft = pool is not None and pool.soft
     whole = pool is not None and not key.member and pool.grant is not None
     rolls = pool.grant.rollover_max if whole and pool and pool.grant else None
-    before = pool.before.start if whole and pool and pool.before else None
+    before = pool.befores[0].start if whole and pool and pool.befores else None
     return key.subject, key.pool, key.member, key.start, end, size, soft, before, rolls, place
 
 

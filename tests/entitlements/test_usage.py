@@ -178,6 +178,37 @@ def test_a_use_that_is_told_late_cannot_take_what_moved_on() -> None:
         use(1, "e-3", at=T0)
 
 
+@pytest.mark.parametrize(
+    ("spent", "left"), [({}, 350), ({1: 1}, 350), ({3: 60}, 340), ({2: 180}, 220), ({3: 300}, 100)]
+)
+def test_what_is_left_adds_up_over_months_without_any_use(spent: dict[int, int], left: int) -> None:
+    """A month in which nothing was used leaves what one in which little was used leaves, and its own limit."""
+    give(rollover_max=250)
+    for month, units in spent.items():
+        use(units, f"e-{month}", at=T0.replace(month=month, day=28 if month == 2 else 31))
+    april = T0.replace(month=4, day=30)
+
+    said = access.check("ann", "calls", at=april, requested=0)
+
+    assert (said.limit, said.remaining) == (left, left)
+    assert use(left, "all", at=april).units == left
+    with pytest.raises(UsageRefused):
+        use(1, "more", at=april)
+    assert access.check("ann", "calls", at=april, requested=0).limit == left
+    assert access.check("ann", "calls", at=T0.replace(month=5), requested=0).remaining == 100
+
+
+def test_a_use_that_is_told_late_cannot_take_what_moved_on_through_an_unused_month() -> None:
+    give(rollover_max=250)
+    use(1, at=T0.replace(month=4, day=30))
+
+    with pytest.raises(UsageRefused):
+        use(1, "late", at=T0)
+    with pytest.raises(UsageRefused):
+        use(51, "later", at=T0.replace(month=3))
+    use(50, "in time", at=T0.replace(month=3))
+
+
 def test_a_plan_that_gives_less_than_was_used_refuses_the_next_use() -> None:
     give()
     use(60)
