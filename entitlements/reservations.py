@@ -93,6 +93,13 @@ def release(reservation: Reservation, *, now: datetime) -> tuple[Reservation, bo
     return reservation, False
 
 
+def seen(reservation: Reservation, *, now: datetime) -> Reservation:
+    """Show what is held beyond its end as expired: that is a date, whatever is written down yet."""
+    if reservation.status == Status.HELD and reservation.expires_at <= now:
+        reservation.status, reservation.status_at = Status.EXPIRED, reservation.expires_at
+    return reservation
+
+
 def expire_due(*, now: datetime, limit: int = 500) -> int:
     """Give back all that is held beyond its end, each in its own transaction, and return how many. May be repeated.
 

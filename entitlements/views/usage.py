@@ -82,7 +82,10 @@ class UsageCorrections(APIView):
         body.is_valid(raise_exception=True)
         said: dict[str, Any] = dict(body.validated_data)
         asking = Asking.of(principal(request).name, idempotency_key(request), said)
-        meant = get_object_or_404(UsageEvent, pk=said["usage_id"])
+        named = {"pk": said["usage_id"]} if "usage_id" in said else {"event_id": said["event_id"]}
+        if "event_id" in said:
+            named["principal"] = said.get("recorded_by", principal(request).name)
+        meant = get_object_or_404(UsageEvent, **named)
         row, replayed = usage_corrections.correct(
             meant, said["units"], reason=said["reason"], asking=asking, now=clock.now()
         )
