@@ -66,12 +66,12 @@ def answers(
     questions: Sequence[Question],
     *,
     at: datetime,
-    counting: Counting = counters.read,
+    counting: Counting | None = None,
     catalog: Catalog = facts.features,
 ) -> list[Decision]:
     """Decide each, in their order; the counters of all are read at once, and only when any is metered."""
     wanted = dict.fromkeys(key for question in questions for key in keys(question, at, catalog))
-    tallies = counting(list(wanted)) if wanted else NO_TALLIES
+    tallies = (counting or counters.counting(at=at))(list(wanted)) if wanted else NO_TALLIES
     return [answer(question, tallies, at, catalog) for question in questions]
 
 

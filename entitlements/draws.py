@@ -87,7 +87,7 @@ def of(known: Facts, feature_code: str, units: int, at: datetime) -> Draw:
     rule = next(iter(in_force(known.rules.get(feature_code, ()), at)), None)
     tallies = NO_TALLIES
     if rule is not None and rule.effect == "value":
-        tallies = counters.read(access.keys(access.Question(known, feature_code), at))
+        tallies = counters.read(access.keys(access.Question(known, feature_code), at), at=at)
     found = meters.payers(known.user_id, feature, grants, rule, at=at, tallies=tallies)
     if not found and rule is not None:
         found = [_allowed(rule, known.user_id, feature)]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from entitlements.counters import COLUMNS
 from entitlements.pools import Key, Tallies, Tally
 from entitlements.reservations import LONGEST
 
@@ -49,10 +50,11 @@ READ = f"""
             AND event.recorded_at <= %(at)s AND part.counter = counter.id
     ) AS paid
     CROSS JOIN LATERAL (
-        SELECT sum(part.share) FILTER (WHERE reservation.status = 'held' OR coalesce(
-                (SELECT min(recorded_at) FROM entitlements_usageevent AS event
-                 WHERE event.reservation = reservation.id),
-                reservation.status_at) > %(at)s)::bigint AS reserved,
+        SELECT sum(part.share) FILTER (
+                WHERE reservation.expires_at > %(at)s AND (reservation.status = 'held' OR coalesce(
+                    (SELECT min(recorded_at) FROM entitlements_usageevent AS event
+                     WHERE event.reservation = reservation.id),
+                    reservation.status_at) > %(at)s))::bigint AS reserved,
             count(*) AS made
         FROM entitlements_reservation AS reservation
         CROSS JOIN LATERAL unnest(reservation.counters, reservation.shares) AS part (counter, share)
@@ -61,7 +63,6 @@ READ = f"""
     ) AS held
     WHERE paid.used IS NOT NULL OR held.made > 0
 """  # noqa: S608 (of our own words)
-COLUMNS = ("subjects", "features", "pools", "members", "starts")
 
 
 def counting(*, at: datetime) -> Callable[[Sequence[Key]], Tallies]:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import connection
 
-from entitlements import receipts, reservations
+from entitlements import counters, receipts, reservations
 from entitlements.models import UsageCounter
 from entitlements.pools import Key, Tally
 from events.asking import Asking
@@ -62,7 +62,7 @@ def test_of_uses_only_those_of_the_user_in_the_period_are_read() -> None:
     """A year of uses costs no more than a month of them."""
     give()
     use()
-    said = {name: [part] for name, part in zip(receipts.COLUMNS, key_of(T0), strict=True)}
+    said = {name: [part] for name, part in zip(counters.COLUMNS, key_of(T0), strict=True)}
 
     with without_scans(), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {receipts.READ}", {**said, "at": FEBRUARY, "longest": 0})
