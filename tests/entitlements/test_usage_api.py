@@ -287,6 +287,20 @@ def test_a_time_limits_what_is_read(service: APIClient) -> None:
     assert (wrong.status_code, places(wrong)) == (400, ["to"])
 
 
+def test_a_period_that_ends_where_the_time_begins_is_not_in_it(service: APIClient) -> None:
+    post(service, USAGE, a_use())
+    path = "/api/v1/users/ann/usage"
+    (period,) = service.get(path).json()["periods"]
+    start, end = period["period_start"], period["period_end"]
+
+    asked = {"from": (start, end), "to": (end, start)}
+    found = {name: [len(service.get(path, {name: at}).json()["periods"]) for at in ats] for name, ats in asked.items()}
+
+    assert found == {"from": [1, 0], "to": [1, 0]}
+    used = service.get(path).json()["data"][0]["at"]
+    assert [service.get(path, {name: used}).json()["totals"] == [] for name in asked] == [False, True]
+
+
 def test_a_service_needs_the_scope_to_write() -> None:
     from config.api.authentication import Role, Scope
     from config.api.roles import ROLES, scope_of
