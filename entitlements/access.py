@@ -66,12 +66,12 @@ def answers(
     questions: Sequence[Question],
     *,
     at: datetime,
-    counting: Counting = counters.read,
+    counting: Counting | None = None,
     catalog: Catalog = facts.features,
 ) -> list[Decision]:
     """Decide each, in their order; the counters of all are read at once, and only when any is metered."""
     wanted = dict.fromkeys(key for question in questions for key in keys(question, at, catalog))
-    tallies = counting(list(wanted)) if wanted else NO_TALLIES
+    tallies = (counting or counters.counting(at=at))(list(wanted)) if wanted else NO_TALLIES
     return [answer(question, tallies, at, catalog) for question in questions]
 
 
@@ -83,7 +83,7 @@ def keys(question: Question, at: datetime, catalog: Catalog = facts.features) ->
     open_ = [grant for grant in known.grants.get(feature.code, ()) if barred(grant, at) is None]
     found = pools.of(known.user_id, feature, open_, at)
     said = [rule for rule in in_force(known.rules.get(feature.code, ()), at)[:1] if rule.effect == "value"]
-    return pools.keys([*found, *(pools.of_rule(rule, found, known.user_id, feature.code) for rule in said)])
+    return pools.keys([*found, *(pools.of_rule(rule, found, known.user_id, feature) for rule in said)])
 
 
 def answer(question: Question, tallies: Tallies, at: datetime, catalog: Catalog = facts.features) -> Decision:

@@ -7,6 +7,7 @@ that is written yet.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -15,9 +16,10 @@ from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from entitlements import facts, packing, shelf, snapshot
+from entitlements.repeating import Repeats
 from entitlements.shelf import Change
 
-# What the trigger says it with (migration 0140).
+# What the trigger says it with (migration 0009).
 RAISED = "FB001"
 # Of more users than these, only the new versions are told: whoever asks for one reads him.
 MOST_READ = 100
@@ -52,10 +54,11 @@ def listen(connection: BaseDatabaseWrapper, **_said: Any) -> None:
 
 
 def announce(changes: list[Change]) -> None:
-    """Let this process know at once, and everybody else by Valkey."""
+    """Let this process know at once, and everybody else by Valkey: soon, when it cannot be reached."""
     for change in changes:
         snapshot.heard(change)
-    shelf.here().keep_all(changes, tell=True)
+    if not shelf.here().tell(changes):
+        repeats.later({change.user_id: packing.version_of(change.packet) for change in changes})
 
 
 def bare(user_id: str, version: int) -> Change:
@@ -83,3 +86,10 @@ def _announcement() -> Announcement:
     made = Announcement()
     transaction.on_commit(made, robust=True)
     return made
+
+
+def _again(versions: Mapping[str, int]) -> bool:
+    return shelf.here().tell_again([bare(*each) for each in versions.items()])
+
+
+repeats = Repeats(_again)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,10 +11,10 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
-from entitlements import access, counters, facts, meters
+from entitlements import access, counters, facts, meters, pools
 from entitlements.facts import Facts
 from entitlements.meters import NO_TALLIES
-from entitlements.pools import ALWAYS, Key, Pool
+from entitlements.pools import Key, Pool
 from entitlements.rules import Rule, in_force
 from entitlements.spans import barred
 from entitlements.usage_errors import NotMetered, UnitsWrong, UsageRefused
@@ -28,6 +28,8 @@ DRAW = """
         %s::text[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::boolean[],
         %s::timestamptz[], %s::bigint[], %s::int[], %s, %s, %s::int[], %s, %s)
 """
+# Makes the counters of periods in which nothing was used: what they left rolls over from one to the next.
+ROLL_ON = "SELECT entitlements_roll_on(%s, %s, %s, %s::timestamptz[], %s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,10 @@ def of(known: Facts, feature_code: str, units: int, at: datetime) -> Draw:
     rule = next(iter(in_force(known.rules.get(feature_code, ()), at)), None)
     tallies = NO_TALLIES
     if rule is not None and rule.effect == "value":
-        tallies = counters.read(access.keys(access.Question(known, feature_code), at))
+        tallies = counters.read(access.keys(access.Question(known, feature_code), at), at=at)
     found = meters.payers(known.user_id, feature, grants, rule, at=at, tallies=tallies)
     if not found and rule is not None:
-        found = [_allowed(rule, known.user_id, feature_code)]
+        found = [_allowed(rule, known.user_id, feature)]
     # What has no end pays before all others, as a check says.
     found.sort(key=lambda pool: pool.limit is not None)
     warn_at = sorted({percent for pool in found if pool.grant for percent in pool.grant.warn_at})
@@ -102,6 +104,9 @@ def take(draw: Draw, written: Written, *, telling: bool) -> Taken:
     Without `telling` nothing is drawn that reaches a threshold: that takes a transaction, for its line of history.
     """
     with connection.cursor() as cursor:
+        for pool in draw.pools:
+            if len(pool.befores) > 1:
+                cursor.execute(ROLL_ON, _rolling(pool))
         cursor.execute(DRAW, values(draw, written, telling=telling))
         return Taken(*cursor.fetchone())
 
@@ -128,14 +133,26 @@ def entries(drawn: Sequence[Pool]) -> list[tuple[Any, ...]]:
     ]
 
 
+def _rolling(pool: Pool) -> list[Any]:
+    starts = [key.start for key in (*reversed(pool.befores), pool.key)]
+    return [
+        pool.key.feature,
+        pool.key.subject,
+        pool.key.pool,
+        starts,
+        pool.limit,
+        pool.grant and pool.grant.rollover_max,
+    ]
+
+
 def _entry(key: Key, pool: Pool | None, size: int | None, place: int) -> tuple[Any, ...]:
     end = pool.period.end if pool and pool.period else None
     soft = pool is not None and pool.soft
     whole = pool is not None and not key.member and pool.grant is not None
     rolls = pool.grant.rollover_max if whole and pool and pool.grant else None
-    before = pool.before.start if whole and pool and pool.before else None
+    before = pool.befores[0].start if whole and pool and pool.befores else None
     return key.subject, key.pool, key.member, key.start, end, size, soft, before, rolls, place
 
 
-def _allowed(rule: Rule, user_id: str, feature_code: str) -> Pool:
-    return Pool(Key(f"user:{user_id}", feature_code, rule.id, "", ALWAYS), None, None, None, soft=False)
+def _allowed(rule: Rule, user_id: str, feature: Feature) -> Pool:
+    return replace(pools.of_rule(rule, (), user_id, feature), limit=None)

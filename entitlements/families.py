@@ -106,9 +106,7 @@ def close(family: Family, *, at: datetime) -> Family:
         return family
     members = list(active(family).order_by("user_id"))
     tell("closed", family, at=at, members=[member.user_id for member in members])
-    payers = _payers(family)
-    for payer in payers:
-        history.hold(history.user(payer))
+    payers = hold_payers(family)
     for member in members:
         _go(member, at)
     for row in FamilyMember.objects.filter(family=family, status=Status.INVITED).order_by("pk"):
@@ -194,6 +192,13 @@ def _go(member: FamilyMember, at: datetime) -> None:
         FamilyMember.objects.filter(pk=member.pk).update(left_at=at)
 
 
-def _payers(family: Family) -> list[str]:
+def hold_payers(family: Family) -> list[str]:
+    """Wait for whoever changes what the family shares, let nobody change it now, and return whose it is.
+
+    A change raises the versions of who is in the family: it would miss who comes in at the same moment.
+    """
     shared = Entitlement.objects.filter(family_id=str(family.pk))
-    return sorted(set(shared.values_list("user_id", flat=True)))
+    payers = sorted(set(shared.values_list("user_id", flat=True)))
+    for payer in payers:
+        history.hold(history.user(payer))
+    return payers

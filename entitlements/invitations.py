@@ -101,6 +101,7 @@ def _accept(invitation: FamilyMember, user_id: str, at: datetime) -> FamilyMembe
     seats = sharing.seats(family.pk, at=at)
     if families.active(family).count() >= seats:
         raise SeatLimitReached(seats)
+    families.hold_payers(family)
     # Who asks what he had at this moment waits: he may be in the family from it on.
     history.hold(history.user(user_id))
     row.user_id, row.joined_at = user_id, at

@@ -65,7 +65,7 @@ def payers(
     """Return the pools that pay, in burn order, as staff's override makes them."""
     found = pools.of(user_id, feature, grants, at)
     if rule is not None and rule.effect == "value":
-        return pools.resized(found, rule, user_id, feature.code, tallies)
+        return pools.resized(found, rule, user_id, feature, tallies)
     return found
 
 

@@ -20,6 +20,8 @@ from pricing.models import Feature
 # Where what never starts anew is counted from.
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
+# Of so many periods without any use, what was left can add up.
+MOST_BEFORE = 60
 
 
 class Key(NamedTuple):
@@ -46,8 +48,8 @@ class Tally:
 class Pool:
     """`limit` units (None is unlimited) in `period`; `soft` lets more through, `share` is one member's part of it.
 
-    `before` is where the period before was counted, for what rolls over of it. `spent` is what other pools have
-    already taken of this limit, and `instead_of` are theirs.
+    `befores` are where the periods before were counted, the nearest first: as many as what rolls over may come from.
+    `spent` is what other pools have already taken of this limit, and `instead_of` are theirs.
     """
 
     key: Key
@@ -57,7 +59,7 @@ class Pool:
     soft: bool
     share: Key | None = None
     share_cap: int | None = None
-    before: Key | None = None
+    befores: tuple[Key, ...] = ()
     spent: int = 0
     instead_of: tuple[Key, ...] = ()
 
@@ -79,9 +81,14 @@ def of(user_id: str, feature: Feature, grants: Sequence[Grant], at: datetime) ->
     return [_counted(user_id, feature.code, endless or max(ordered, key=lambda grant: grant.limit or 0))]
 
 
-def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: str, tallies: Tallies) -> list[Pool]:
-    """Return the pools as staff's override of the limit makes them: one more, or one in the stead of all."""
+def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: Feature, tallies: Tallies) -> list[Pool]:
+    """Return the pools as staff's override of the limit makes them: one more, or one in the stead of all.
+
+    What is only counted stays one count, whatever its limit.
+    """
     made = of_rule(rule, pools, user_id, feature)
+    if not feature.consumable:
+        return [_recounted(pools[0], rule) if pools else made]
     if rule.operation == "add":
         return [*pools, made]
     total = limit_of(pools, tallies)
@@ -91,16 +98,31 @@ def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: str, talli
     return [replace(made, spent=taken, instead_of=tuple(pool.key for pool in pools))]
 
 
-def of_rule(rule: Rule, pools: Sequence[Pool], user_id: str, feature: str) -> Pool:
+def of_rule(rule: Rule, pools: Sequence[Pool], user_id: str, feature: Feature) -> Pool:
     """Return the pool that an override of the limit makes: its period is that of the first grant's."""
     period = pools[0].period if pools else None
-    key = Key(f"user:{user_id}", feature, rule.id, "", period.start if period else ALWAYS)
+    pool = rule.id if feature.consumable else None
+    key = Key(f"user:{user_id}", feature.code, pool, "", period.start if period else ALWAYS)
     return Pool(key, None, period, rule.limit, soft=False)
+
+
+def _recounted(pool: Pool, rule: Rule) -> Pool:
+    if rule.operation == "add":
+        return replace(
+            pool, limit=_sum(pool.limit, rule.limit), share_cap=_sum(pool.share_cap, rule.limit) if pool.share else None
+        )
+    if rule.operation == "max" and (pool.limit is None or (rule.limit is not None and rule.limit <= pool.limit)):
+        return pool
+    return replace(pool, grant=None, limit=rule.limit, soft=False, share_cap=None)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def keys(pools: Sequence[Pool]) -> list[Key]:
     """Return every key whose tally matters for these pools."""
-    found = (key for pool in pools for key in (pool.key, pool.share, pool.before))
+    found = (key for pool in pools for key in (pool.key, pool.share, *pool.befores))
     return list(dict.fromkeys(key for key in found if key))
 
 
@@ -110,14 +132,23 @@ def capacity(pool: Pool, tallies: Tallies) -> int | None:
 
 
 def rolled(pool: Pool, tallies: Tallies) -> int:
-    """Return what moves on from the period before: what was left of it, at most `rollover_max`."""
+    """Return what moves on from the period before: what was left of it, at most `rollover_max`.
+
+    A period in which nothing was used has no counter, and left what had moved on to it as well as its own limit.
+    """
     counted = tallies.get(pool.key, Tally()).rolled
     if counted is not None:
         return counted
-    if pool.before is None or pool.grant is None or pool.grant.rollover_max is None or pool.limit is None:
+    if pool.grant is None or pool.grant.rollover_max is None or pool.limit is None:
         return 0
-    old = tallies.get(pool.before, Tally())
-    return min(pool.grant.rollover_max, max(pool.limit + (old.rolled or 0) - old.used - old.reserved, 0))
+    unused = 0
+    for key in pool.befores:
+        old = tallies.get(key, Tally())
+        if old.rolled is not None:
+            unused += max(pool.limit + old.rolled - old.used - old.reserved, 0)
+            break
+        unused += pool.limit
+    return min(pool.grant.rollover_max, unused)
 
 
 def left(pool: Pool, tallies: Tallies) -> int | None:
@@ -148,11 +179,20 @@ def limit_of(pools: Sequence[Pool], tallies: Tallies) -> int | None:
 def _of_grant(user_id: str, feature: str, grant: Grant, at: datetime) -> Pool:
     period = periods.of(grant, at)
     key = Key(f"user:{grant.user_id or user_id}", feature, grant.id, "", period.start if period else ALWAYS)
-    before = None
-    if period and grant.rollover_max is not None and period.start > grant.starts_at:
-        earlier = periods.of(grant, period.start - TICK)
-        before = key._replace(start=earlier.start) if earlier else None
-    return _shared(Pool(key, grant, period, grant.limit, grant.soft, before=before), user_id)
+    befores = tuple(key._replace(start=start) for start in _starts_before(grant, period))
+    return _shared(Pool(key, grant, period, grant.limit, grant.soft, befores=befores), user_id)
+
+
+def _starts_before(grant: Grant, period: Window | None) -> Iterator[datetime]:
+    """Yield when the periods before began, until what they left unused is as much as may roll over."""
+    if grant.rollover_max is None or not grant.limit:
+        return
+    for _ in range(min(-(-grant.rollover_max // grant.limit), MOST_BEFORE)):
+        if period is None or period.start <= grant.starts_at:
+            return
+        period = periods.of(grant, period.start - TICK)
+        if period is not None:
+            yield period.start
 
 
 def _counted(user_id: str, feature: str, grant: Grant) -> Pool:

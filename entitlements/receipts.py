@@ -7,7 +7,9 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from entitlements.counters import COLUMNS
 from entitlements.pools import Key, Tallies, Tally
+from entitlements.reservations import LONGEST
 
 WANTED = """unnest(%(subjects)s::text[], %(features)s::text[], %(pools)s::uuid[], %(members)s::text[],
     %(starts)s::timestamptz[]) WITH ORDINALITY AS wanted (subject, feature, pool, member, start, place)"""
@@ -27,7 +29,7 @@ WAIT = f"""
     ORDER BY counter.id FOR SHARE OF counter
 """  # noqa: S608 (of our own words)
 # A grant of one's own is used by oneself, and by whoever was ever in one's family. What was committed was held until
-# its use was recorded. A member's share is what he himself used of the pool.
+# its use was recorded, which may be after the period. A member's share is what he himself used of the pool.
 READ = f"""
     SELECT wanted.place, coalesce(paid.used, 0), coalesce(held.reserved, 0), counter.rolled
     FROM {WANTED}
@@ -43,14 +45,16 @@ READ = f"""
         SELECT sum(part.share)::bigint AS used FROM entitlements_usageevent AS event
         CROSS JOIN LATERAL unnest(event.counters, event.shares) AS part (counter, share)
         WHERE event.user_id = ANY(users.ids) AND event.feature_code = wanted.feature
+            AND event.at >= wanted.start
+            AND event.at < coalesce(counter.period_end + make_interval(secs => %(longest)s), 'infinity')
             AND event.recorded_at <= %(at)s AND part.counter = counter.id
     ) AS paid
     CROSS JOIN LATERAL (
-        SELECT sum(part.share) FILTER (WHERE reservation.status = 'held' OR coalesce(
-                (SELECT min(event.recorded_at) FROM entitlements_usageevent AS event
-                 WHERE event.user_id = reservation.user_id AND event.feature_code = wanted.feature
-                     AND event.reservation = reservation.id),
-                reservation.status_at) > %(at)s)::bigint AS reserved,
+        SELECT sum(part.share) FILTER (
+                WHERE reservation.expires_at > %(at)s AND (reservation.status = 'held' OR coalesce(
+                    (SELECT min(recorded_at) FROM entitlements_usageevent AS event
+                     WHERE event.reservation = reservation.id),
+                    reservation.status_at) > %(at)s))::bigint AS reserved,
             count(*) AS made
         FROM entitlements_reservation AS reservation
         CROSS JOIN LATERAL unnest(reservation.counters, reservation.shares) AS part (counter, share)
@@ -59,7 +63,6 @@ READ = f"""
     ) AS held
     WHERE paid.used IS NOT NULL OR held.made > 0
 """  # noqa: S608 (of our own words)
-COLUMNS = ("subjects", "features", "pools", "members", "starts")
 
 
 def counting(*, at: datetime) -> Callable[[Sequence[Key]], Tallies]:
@@ -72,7 +75,7 @@ def counting(*, at: datetime) -> Callable[[Sequence[Key]], Tallies]:
                 cursor.execute(MAKE, said)
                 transaction.set_rollback(True)
             cursor.execute(WAIT, said)
-            cursor.execute(READ, {**said, "at": at})
+            cursor.execute(READ, {**said, "at": at, "longest": LONGEST.total_seconds()})
             return {keys[place - 1]: Tally(used, reserved, rolled) for place, used, reserved, rolled in cursor}
 
     return read

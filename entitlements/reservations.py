@@ -15,7 +15,7 @@ from entitlements.facts import Facts
 from entitlements.models import Reservation, UsageEvent
 from entitlements.usage import Use
 from entitlements.usage_errors import ReservationOver, ReservationTooLong, UnitsWrong
-from events.asking import Asking, earlier
+from events.asking import Asking, KeyReused, earlier
 from events.ids import uuid7
 from events.transactions import whole
 
@@ -68,13 +68,18 @@ def commit(
     """Turn what is held into a use of `units` (all of it when left out); say whether that was done before.
 
     What was not used goes back to the pools that paid; more than was held is recorded too, if it fits: all of it or
-    nothing. Raises ReservationOver, and what recording a use raises.
+    nothing. Raises ReservationOver, KeyReused, and what recording a use raises.
     """
     wanted = reservation.units if units is None else units
     if wanted < 1:
         raise UnitsWrong(wanted)
     held = min(wanted, reservation.units)
-    if not _settled(reservation, Status.COMMITTED, held, principal, now):
+    try:
+        settled = _settled(reservation, Status.COMMITTED, held, principal, now)
+    except IntegrityError:
+        # Its sender gave a use of his own the name that this one would have.
+        raise KeyReused from None
+    if not settled:
         return _as_before(reservation, Status.COMMITTED, held, wanted), True
     if wanted > held:
         more = Use(reservation.user_id, reservation.feature_id, wanted - held, _more(reservation))
@@ -91,6 +96,13 @@ def release(reservation: Reservation, *, now: datetime) -> tuple[Reservation, bo
         return _as_before(reservation, Status.RELEASED, None, None), True
     reservation.refresh_from_db()
     return reservation, False
+
+
+def seen(reservation: Reservation, *, now: datetime) -> Reservation:
+    """Show what is held beyond its end as expired: that is a date, whatever is written down yet."""
+    if reservation.status == Status.HELD and reservation.expires_at <= now:
+        reservation.status, reservation.status_at = Status.EXPIRED, reservation.expires_at
+    return reservation
 
 
 def expire_due(*, now: datetime, limit: int = 500) -> int:

@@ -76,17 +76,26 @@ class Shelf:
         found = self._asking(lambda: self._look(user_ids), nothing)
         return {user_id: each for user_id, each in found.items() if not packing.is_bare(each.packet)}
 
-    def keep(self, change: Change, *, tell: bool = False) -> bool:
-        """Keep a packet unless a newer one is there, which is what it returns; tell everybody of it with `tell`."""
-        return self.keep_all([change], tell=tell)[0]
+    def keep(self, change: Change) -> bool:
+        """Keep a packet unless a newer one is there, which is what it returns."""
+        return self.keep_all([change])[0]
 
-    def keep_all(self, changes: Sequence[Change], *, tell: bool = False) -> list[bool]:
+    def keep_all(self, changes: Sequence[Change]) -> list[bool]:
         """Do so with many in one round trip; True where Valkey is away, because nothing newer was seen."""
-        kept = self._asking(lambda: self._keep_all(changes, tell), [True] * len(changes))
-        for was_kept in kept:
-            if not was_kept:
-                gauges.STALE_AVOIDED.inc()
-        return kept
+        return self._asking(lambda: self._keep_all(changes), [True] * len(changes))
+
+    def tell(self, changes: Sequence[Change]) -> bool:
+        """Keep packets and tell everybody of them; say whether that reached Valkey."""
+        return self._asking(lambda: self._keep_all(changes, tell=True), None) is not None
+
+    def tell_again(self, changes: Sequence[Change]) -> bool:
+        """Do so whether or not Valkey was away a moment ago."""
+        try:
+            self._keep_all(changes, tell=True)
+        except redis.RedisError:
+            return False
+        self._away_until = 0.0
+        return True
 
     def _look(self, user_ids: Sequence[str]) -> dict[str, Found]:
         line = self._valkey.pipeline(transaction=False)
@@ -109,7 +118,7 @@ class Shelf:
                 if isinstance(text, bytes):
                     packing.shapes.learn(text)
 
-    def _keep_all(self, changes: Sequence[Change], tell: bool) -> list[bool]:
+    def _keep_all(self, changes: Sequence[Change], *, tell: bool = False) -> list[bool]:
         line = self._valkey.pipeline(transaction=False)
         now = time.monotonic()
         shapes = {ref: text for change in changes for ref, text in change.shapes.items()}
@@ -122,6 +131,7 @@ class Shelf:
             line.eval(KEEP, 1, self._key(change.user_id), change.packet, milliseconds, *told)
         said = line.execute()[len(due) :]
         self._put_at |= dict.fromkeys(due, now)
+        gauges.STALE_AVOIDED.inc(said.count(0))
         return [bool(kept) for kept in said]
 
     def _asking(self, ask: Callable[[], Answer], otherwise: Answer) -> Answer:

@@ -47,9 +47,10 @@ def of(user_ids: Sequence[str], *, at: datetime | None) -> Standpoint:
     if at is None:
         # What is kept near is read before the clock: an answer never names a moment before its facts.
         known = snapshot.current_many(user_ids)
-        return Standpoint(clock.near(), None, known, counters.read, facts.features)
+        at = clock.near()
+        return Standpoint(at, None, known, counters.counting(at=at), facts.features)
     now = clock.now()
     if at < now:
         known = recall.read_many(user_ids, at=at)
         return Standpoint(at, now, known, receipts.counting(at=at), recall.catalog(at=at))
-    return Standpoint(at, now, facts.read_many(user_ids), counters.read, facts.features)
+    return Standpoint(at, now, facts.read_many(user_ids), counters.counting(at=at), facts.features)

@@ -18,7 +18,8 @@ def tell(draw: Draw, *, at: datetime) -> None:
 
     Runs in the transaction of the use, which has the counters locked: of two uses one tells.
     """
-    tallies = counters.read([*pools.keys(draw.pools), *(key for pool in draw.pools for key in pool.instead_of)])
+    keys = [*pools.keys(draw.pools), *(key for pool in draw.pools for key in pool.instead_of)]
+    tallies = counters.read(keys, at=at)
     limit = pools.limit_of(draw.pools, tallies)
     if not limit:
         return

@@ -39,6 +39,7 @@ urlpatterns = [
     path("usage/batch", usage.UsageBatch.as_view(), name="usage-batch"),
     path("usage/corrections", usage.UsageCorrections.as_view(), name="usage-corrections"),
     path("usage/reservations", reservations.Reservations.as_view(), name="reservations"),
+    path("usage/reservations/<uuid:id>", reservations.OneReservation.as_view(), name="reservation"),
     path("usage/reservations/<uuid:id>/commit", reservations.ReservationCommit.as_view(), name="reservation-commit"),
     path("usage/reservations/<uuid:id>/release", reservations.ReservationRelease.as_view(), name="reservation-release"),
     path("users/<user:user_id>/usage", usage.UserUsage.as_view(), name="user-usage"),

@@ -83,6 +83,7 @@ class UsageEvent(models.Model):
         indexes = (
             models.Index(fields=["user_id", "feature", "at"], name="usage_of_a_user"),
             models.Index(fields=["corrects"], condition=~Q(corrects=None), name="usage_corrections"),
+            models.Index(fields=["reservation"], condition=~Q(reservation=None), name="usage_of_a_reservation"),
         )
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from entitlements.usage import Use
 from entitlements.usage_batches import MOST, Outcome
 
 LONGEST = {"user_id": 255, "feature_code": 100, "event_id": 255}
+LONGEST_EVENT_ID = 512
 # A counter holds 9,000 times as many.
 MOST_UNITS = 10**15
 UNITS: dict[str, Any] = {"min_value": -MOST_UNITS, "max_value": MOST_UNITS}
@@ -150,9 +151,27 @@ class UsageQuery(Strict):
 
 
 class CorrectionSaid(Strict):
-    usage_id = fields.Uuid(help_text="The id of the use, as it was answered.")
+    """Which use, by its `usage_id`, or by the `event_id` that its sender gave it."""
+
+    usage_id = fields.Uuid(required=False, help_text="The id of the use, as it was answered.")
+    event_id = fields.Text(
+        max_length=LONGEST_EVENT_ID,
+        required=False,
+        help_text="Its sender's own name of it; CloudEvents: source and id.",
+    )
+    recorded_by = fields.Text(
+        max_length=300, required=False, help_text="Who sent it, such as service:app; with event_id, you if left out."
+    )
     units = fields.Integer(**UNITS, help_text="Below 0 to give back.")
     reason = fields.Text(max_length=500)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Take one name of the use."""
+        if ("usage_id" in attrs) == ("event_id" in attrs):
+            raise serializers.ValidationError({"usage_id": "Name the use by usage_id or by event_id."})
+        if "recorded_by" in attrs and "event_id" not in attrs:
+            raise serializers.ValidationError({"recorded_by": "It goes with event_id."})
+        return attrs
 
 
 def told(outcomes: Mapping[int, Outcome], faults: Mapping[int, str]) -> dict[str, Any]:

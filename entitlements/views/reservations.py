@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
+from config.api.permissions import owner
 from config.api.strict import insist_on_nothing
 from entitlements import reservations
 from entitlements.models import Reservation
@@ -38,6 +39,16 @@ class Reservations(APIView):
             metadata=said.get("metadata"),
         )
         return made(ReservationSerializer(row, context=seen_by(request)).data, replayed)
+
+
+class OneReservation(APIView):
+    @extend_schema(responses=ReservationSerializer)
+    def get(self, request: Request, id: UUID) -> Response:
+        """Show what is held, or what became of it."""
+        me = owner(request)
+        rows = Reservation.objects.filter(**({} if me is None else {"user_id": me}))
+        row = reservations.seen(get_object_or_404(rows, pk=id), now=clock.now())
+        return Response(ReservationSerializer(row, context=seen_by(request)).data)
 
 
 class ReservationCommit(APIView):

@@ -82,7 +82,10 @@ class UsageCorrections(APIView):
         body.is_valid(raise_exception=True)
         said: dict[str, Any] = dict(body.validated_data)
         asking = Asking.of(principal(request).name, idempotency_key(request), said)
-        meant = get_object_or_404(UsageEvent, pk=said["usage_id"])
+        named = {"pk": said["usage_id"]} if "usage_id" in said else {"event_id": said["event_id"]}
+        if "event_id" in said:
+            named["principal"] = said.get("recorded_by", principal(request).name)
+        meant = get_object_or_404(UsageEvent, **named)
         row, replayed = usage_corrections.correct(
             meant, said["units"], reason=said["reason"], asking=asking, now=clock.now()
         )
@@ -94,7 +97,7 @@ class UserUsage(APIView):
     def get(self, request: Request, user_id: str) -> Response:
         """Show what a user used in a time, and the counters of the periods in it (US-01)."""
         asked = valid(UsageQuery, request)
-        rows = UsageEvent.objects.filter(_within(asked, "at", "at"), user_id=subject(request, user_id))
+        rows = UsageEvent.objects.filter(_within(asked, "at__lt", "at__gte"), user_id=subject(request, user_id))
         totals = rows.values("feature_id").annotate(units=Sum("units")).order_by("feature_id")
         shown = [{"feature_code": row["feature_id"], "units": row["units"]} for row in totals]
         periods = UsageCounterSerializer(_counters(user_id, asked), many=True).data
@@ -105,14 +108,14 @@ def _is(request: Request, parser: type[StrictJSON]) -> bool:
     return str(request.content_type).split(";")[0].strip().lower() == parser.media_type
 
 
-def _within(asked: dict[str, Any], start: str, end: str) -> Q:
-    """Limit rows to those of a feature that touch `[from, to)`."""
+def _within(asked: dict[str, Any], before: str, after: str) -> Q:
+    """Limit rows to those of a feature that touch `[from, to)`, by how they are compared; what has no end goes on."""
     wanted = Q(feature_id=asked["feature_code"]) if "feature_code" in asked else Q()
     if "from" in asked and "to" in asked and asked["to"] <= asked["from"]:
         raise ValidationError({"to": "It must be later than `from`."})
     if "from" in asked:
-        wanted &= Q(**{f"{end}__gte": asked["from"]}) | Q(**{f"{end}__isnull": True})
-    return wanted & Q(**{f"{start}__lt": asked["to"]}) if "to" in asked else wanted
+        wanted &= Q(**{after: asked["from"]}) | Q(**{f"{after.partition('__')[0]}__isnull": True})
+    return wanted & Q(**{before: asked["to"]}) if "to" in asked else wanted
 
 
 def _counters(user_id: str, asked: dict[str, Any]) -> QuerySet[UsageCounter]:
@@ -121,5 +124,5 @@ def _counters(user_id: str, asked: dict[str, Any]) -> QuerySet[UsageCounter]:
     owners = {grant.user_id for grants in known.grants.values() for grant in grants} - {user_id}
     mine = Q(subject=f"user:{user_id}", member="")
     shared = Q(subject__in=[f"user:{owner}" for owner in owners], member=user_id)
-    rows = UsageCounter.objects.filter(mine | shared, _within(asked, "period_start", "period_end"))
+    rows = UsageCounter.objects.filter(mine | shared, _within(asked, "period_start__lt", "period_end__gt"))
     return rows.order_by("-period_start", "feature_id", "id")[:100]

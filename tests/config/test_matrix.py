@@ -312,6 +312,7 @@ OPERATIONS: dict[str, Operation] = {
         lambda things: ("/usage/corrections", {"usage_id": str(things.used), "units": -1, "reason": "twice"}), "object"
     ),
     "POST reservations": of_user("/usage/reservations", feature_code="api_calls", user_id="{user_id}"),
+    "GET reservation": found("/usage/reservations/{held}"),
     "POST reservation-commit": found("/usage/reservations/{held}/commit", {}),
     "POST reservation-release": found("/usage/reservations/{freed}/release"),
     "GET user-usage": of_user("/users/{user_id}/usage"),

@@ -13,7 +13,7 @@ from entitlements import announcing, grants, packing, shelf, snapshot
 from entitlements.models import Entitlement, Epoch, Family, FamilyMember, Override
 from events import clock
 from pricing.models import Feature
-from tests.entitlements.nearby import GIFT, a_line, give, may, revoke
+from tests.entitlements.nearby import GIFT, a_line, give, may, revoke, wait_until
 
 Change = Callable[[], object]
 
@@ -125,3 +125,24 @@ def test_of_many_users_only_versions_are_told() -> None:
 
     assert kept("user-7") == 8
     assert may("user-7") is False
+
+
+def test_what_could_not_be_told_is_told_again_soon() -> None:
+    """A Valkey that was away for a moment keeps nobody from hearing of a change."""
+    give()
+    heard = {}
+    with shelf.connected(settings.REDIS_URL, 5) as valkey, valkey.pubsub(ignore_subscribe_messages=True) as ear:
+        ear.subscribe(shelf.here().channel)
+        assert ear.get_message(timeout=1) is None
+        shelf.here()._away_until = float("inf")
+
+        revoke()
+        give("ben")
+
+        while len(heard) < 2 and (said := ear.get_message(timeout=5)) is not None:
+            change = shelf.read_message(said["data"])
+            heard[change.user_id] = packing.version_of(change.packet)
+    assert heard == {each.user_id: each.version for each in Epoch.objects.filter(user_id__in=["ann", "ben"])}
+    assert kept("ann") == heard["ann"]
+    wait_until(lambda: announcing.repeats.is_over)
+    assert shelf.here().look(["ann"]) == {}

@@ -6,8 +6,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from entitlements import grants
+from entitlements import grants, reservations, usage
 from entitlements.models import Entitlement
+from entitlements.usage import Use
+from events.asking import Asking
 from tests.entitlements.conftest import DAY, SUBSCRIPTION, T0, a_version
 from tests.entitlements.test_families import a_family, join
 from tests.staff import log_in
@@ -62,3 +64,26 @@ def test_staff_find_a_family_by_anybody_who_is_in_it(staff: Client) -> None:
     assert "secret" not in page.content.decode()
     for path in (f"{family.pk}/change/", "add/", f"{family.pk}/delete/"):
         assert staff.post(f"/admin/entitlements/family/{path}", {"owner_id": "eve"}).status_code == 403
+
+
+def test_staff_find_what_was_used_counted_and_held_and_change_none_of_it(staff: Client) -> None:
+    for number, user in enumerate(("ann", "bob")):
+        usage.record(Use(user, "calls", 3, f"e-{number}", T0), principal="service:app", now=T0)
+        asking = Asking.of("service:app", None, {})
+        reservations.reserve(user, "calls", 2, expires_in=DAY, asking=asking, now=T0)
+    asked = {
+        "usagecounter": {"q": "user:ann", "feature": "calls"},
+        "usageevent": {"q": "e-0", "corrects__isempty": "1"},
+        "reservation": {"q": "ann", "status": "held"},
+    }
+
+    for name, said in asked.items():
+        url = f"/admin/entitlements/{name}/"
+        found = list(staff.get(url, said).context["cl"].queryset)
+        assert len(found) == 1
+        assert "ann" in str(getattr(found[0], "subject", getattr(found[0], "user_id", "")))
+        assert list(staff.get(url, {**said, "q": "nobody"}).context["cl"].queryset) == []
+        page = f"{url}{found[0].pk}/change/"
+        assert staff.get(page).status_code == 200
+        for path in (page, f"{url}add/", f"{url}{found[0].pk}/delete/"):
+            assert staff.post(path, {"units": 1, "used": 0}).status_code == 403

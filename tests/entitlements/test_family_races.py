@@ -12,8 +12,9 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from entitlements import access, families, grants, invitations
+from entitlements import access, facts, families, grants, invitations
 from entitlements.errors import EntitlementsError
+from entitlements.facts import Facts
 from entitlements.grants import Source
 from entitlements.models import Entitlement, Family, FamilyMember, SourceType
 from events import history
@@ -209,6 +210,42 @@ def test_without_the_hold_it_is_not(version: PlanVersion, monkeypatch: pytest.Mo
 
     assert ended == ["done", "done"]
     assert not_shared() == version.features.count()
+
+
+def joining_while_a_former_owner_loses_a_plan(version: PlanVersion) -> tuple[Facts, Facts]:
+    """Return what is known of who joins, as he joins and when all is over."""
+    family = a_family(version, members=1)
+    give("olga", version, "sub-2")
+    families.transfer(family, "olga-0", at=T0)
+    (row,) = invited(family, "mia")
+    seen = []
+
+    def lose() -> None:
+        history.record("payment.refunded", subject=history.user("olga"), object="payment:1", at=T0)
+        grants.revoke(Source(SourceType.SUBSCRIPTION, "sub-2"), reason="refund", at=T0)
+
+    def come() -> None:
+        accepting(row)()
+        seen.append(facts.read("mia"))
+
+    assert one_after_the_other(lose, come) == ["done", "done"]
+    return seen[0], facts.read("mia")
+
+
+def test_who_joins_while_what_is_shared_changes_knows_of_it(version: PlanVersion) -> None:
+    """What is kept of him under a version is what that version is."""
+    before, after = joining_while_a_former_owner_loses_a_plan(version)
+
+    assert before == after
+
+
+def test_without_holding_who_pays_he_keeps_what_is_gone(version: PlanVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(families, "hold_payers", lambda _: [])
+
+    before, after = joining_while_a_former_owner_loses_a_plan(version)
+
+    assert before.version == after.version
+    assert before.grants != after.grants
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from entitlements.decisions import Decision, decide
+from entitlements.pools import ALWAYS, Key, Tally
 from entitlements.spans import Grant
 from pricing.models import Feature
 from tests.entitlements.conftest import DAY, T0, a_grant
@@ -101,6 +103,47 @@ def test_equal_values_are_told_apart_by_source_then_age_then_id() -> None:
     ids = [winner and winner.id for winner in winners]
     assert types == ["trial", "promotion", "family", "subscription", "subscription", "subscription"]
     assert ids[3:] == ["old", "new", "new"]
+
+
+@pytest.mark.parametrize(("merge", "merged"), [("max", "team"), ("min", "none"), ("newest", "solo")])
+def test_values_of_an_enum_meet_by_their_places_among_its_choices(merge: str, merged: str) -> None:
+    """The weakest stands first: their letters say nothing."""
+    feature = Feature(code="level", kind="static", merge=merge, value_type="enum", choices=["none", "solo", "team"])
+    some = [a_grant(value="team"), a_grant(value="solo", granted_at=T0 + DAY), a_grant(value="none")]
+
+    assert answer(feature, *some).value == merged
+
+
+def test_of_equals_what_is_ones_own_comes_before_what_a_family_shares() -> None:
+    """Whatever paid for it, and though it is older."""
+    shared = a_grant(value=1, user_id="eve", family_id=UUID(int=7), source_id="shared", granted_at=NOW)
+    own, promotion = (
+        a_grant(value=1, user_id="ann", source_id=kind, source_type=kind) for kind in ("one_time", "promotion")
+    )
+
+    winners = [answer(level("max"), *some).source for some in ([promotion, shared], [promotion, shared, own])]
+
+    assert [winner and winner.id for winner in winners] == ["shared", "one_time"]
+
+
+def test_priority_comes_before_every_date_and_ones_own_pool_before_a_familys() -> None:
+    shared = a_grant(limit=1, user_id="eve", family_id=UUID(int=7), source_id="shared")
+    own = replace(shared, id=UUID(int=2**100), user_id="ann", family_id=None, source_id="own")
+    later = replace(shared, ends_at=None, source_id="later", priority=-1)
+
+    payers = [answer(CALLS, *some).source for some in ([shared, own], [shared, own, later])]
+
+    assert [payer and payer.id for payer in payers] == ["own", "later"]
+
+
+@pytest.mark.parametrize(("used", "warning"), [(49, None), (50, 50), (89, 50), (90, 90), (100, 90), (150, 120)])
+def test_the_highest_share_of_the_limit_that_was_passed_is_told(used: int, warning: int | None) -> None:
+    grant = a_grant(limit=100, soft=True, warn_at=(50, 90, 120), user_id="ann")
+    key = Key("user:ann", "calls", grant.id, "", ALWAYS)
+
+    found = decide("ann", "calls", CALLS, [grant], at=NOW, tallies={key: Tally(used)})
+
+    assert (found.used, found.warning, found.overage) == (used, warning, max(used - 100, 0))
 
 
 def test_pools_of_what_is_used_up_add() -> None:

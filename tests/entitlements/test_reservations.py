@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from entitlements import access, reservations
-from entitlements.models import Reservation, UsageEvent
+from entitlements import access, facts, receipts, reservations
+from entitlements.models import Entitlement, Family, FamilyMember, Reservation, UsageEvent
 from entitlements.usage_errors import ReservationOver, ReservationTooLong, UsageRefused
 from events.asking import Asking, KeyReused
 from tests.entitlements.conftest import PURCHASE, T0, TICK
@@ -132,6 +132,48 @@ def test_what_is_due_does_not_block_although_no_job_ran() -> None:
 
     assert state(T0 + HOUR) == (100, 0)
     assert Reservation.objects.get().status == "expired"
+
+
+def test_a_check_leaves_what_is_due_to_others_although_no_job_ran() -> None:
+    """The end of a reservation is a date: now, and for whoever asks of that moment later."""
+    give()
+    hold(100)
+    key = access.keys(access.Question(facts.read("ann"), "calls"), T0)[0]
+
+    said = [access.check("ann", "calls", at=at) for at in (T0 + HOUR - TICK, T0 + HOUR)]
+
+    assert [(each.reason_code, each.reserved) for each in said] == [("limit_reached", 100), ("within_limit", 0)]
+    assert [receipts.counting(at=each.as_of)([key])[key].reserved for each in said] == [100, 0]
+    reservations.expire_due(now=T0 + 2 * HOUR)
+    assert [receipts.counting(at=each.as_of)([key])[key].reserved for each in said] == [100, 0]
+
+
+def test_a_members_share_is_his_again_when_what_he_held_is_due() -> None:
+    give(member_cap=40)
+    family = Family.objects.create(owner_id="ann", created_at=T0)
+    for user_id in ("ann", "ben", "eva"):
+        FamilyMember.objects.create(
+            family=family, user_id=user_id, status="active", status_at=T0, invited_at=T0, joined_at=T0
+        )
+    Entitlement.objects.update(family_id=str(family.pk))
+    hold(40, user_id="ben")
+    hold(30, user_id="eva", now=T0 + TICK)
+
+    said = [access.check("ben", "calls", at=at) for at in (T0 + HOUR - TICK, T0 + HOUR)]
+
+    assert [(each.reason_code, each.reserved) for each in said] == [("member_cap_reached", 70), ("within_limit", 30)]
+    assert said[1].remaining == 40
+
+
+def test_a_reservation_whose_id_names_a_use_of_its_sender_is_refused() -> None:
+    give()
+    held = hold(5)
+    use(1, f"reservation:{held.pk}")
+
+    with pytest.raises(KeyReused):
+        reservations.commit(held, principal="service:app", now=T0)
+
+    assert state() == (1, 5)
 
 
 def test_the_job_gives_back_what_is_due_and_nothing_else() -> None:

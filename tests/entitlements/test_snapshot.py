@@ -13,11 +13,12 @@ from django.conf import settings as ours
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from entitlements import facts, gauges, grants, lifetimes, shelf, snapshot
+from entitlements import facts, families, gauges, grants, lifetimes, shelf, snapshot
 from events import clock
 from pricing.models import Feature
 from tests.api import api
 from tests.entitlements.nearby import GIFT, NOWHERE, a_line, give, may, pro, revoke, same, silence, wait_until
+from tests.entitlements.test_families import NO_KEY, join
 
 
 @pytest.fixture(autouse=True)
@@ -233,3 +234,37 @@ def test_the_check_by_http_is_as_fresh(settings: LazySettings) -> None:
     said.append(api("ann").get(url).json()["allowed"])
 
     assert said == [True, True, False]
+
+
+def test_where_an_answer_was_found_is_counted() -> None:
+    """OB-03: hits by place, and misses."""
+    give()
+    snapshot.current("ben")
+    snapshot.forget()
+
+    def counted() -> list[float]:
+        return [gauges.HITS_MEMORY.count, gauges.HITS_VALKEY._value.get(), gauges.MISSES._value.get()]
+
+    told = []
+    for user_id in ("ann", "ann", "nobody"):
+        before = counted()
+        snapshot.current(user_id)
+        told.append([after - was for after, was in zip(counted(), before, strict=True)])
+
+    assert told == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
+
+
+def test_who_is_taken_out_of_a_family_has_nothing_near_from_the_commit_on() -> None:
+    at = clock.now()
+    with transaction.atomic():
+        grants.grant("olga", pro("family-yearly"), source=GIFT, starts_at=at, ends_at=None, at=at)
+    family, _ = families.create("olga", name="", asking=NO_KEY, at=at)
+    join(family, "ann", at=at)
+    assert may("ann")
+
+    families.remove(family, "ann", at=clock.now())
+
+    assert not may("ann")
+    snapshot.forget()
+    assert not may("ann")
+    families.close(family, at=clock.now())

@@ -178,6 +178,37 @@ def test_a_use_that_is_told_late_cannot_take_what_moved_on() -> None:
         use(1, "e-3", at=T0)
 
 
+@pytest.mark.parametrize(
+    ("spent", "left"), [({}, 350), ({1: 1}, 350), ({3: 60}, 340), ({2: 180}, 220), ({3: 300}, 100)]
+)
+def test_what_is_left_adds_up_over_months_without_any_use(spent: dict[int, int], left: int) -> None:
+    """A month in which nothing was used leaves what one in which little was used leaves, and its own limit."""
+    give(rollover_max=250)
+    for month, units in spent.items():
+        use(units, f"e-{month}", at=T0.replace(month=month, day=28 if month == 2 else 31))
+    april = T0.replace(month=4, day=30)
+
+    said = access.check("ann", "calls", at=april, requested=0)
+
+    assert (said.limit, said.remaining) == (left, left)
+    assert use(left, "all", at=april).units == left
+    with pytest.raises(UsageRefused):
+        use(1, "more", at=april)
+    assert access.check("ann", "calls", at=april, requested=0).limit == left
+    assert access.check("ann", "calls", at=T0.replace(month=5), requested=0).remaining == 100
+
+
+def test_a_use_that_is_told_late_cannot_take_what_moved_on_through_an_unused_month() -> None:
+    give(rollover_max=250)
+    use(1, at=T0.replace(month=4, day=30))
+
+    with pytest.raises(UsageRefused):
+        use(1, "late", at=T0)
+    with pytest.raises(UsageRefused):
+        use(51, "later", at=T0.replace(month=3))
+    use(50, "in time", at=T0.replace(month=3))
+
+
 def test_a_plan_that_gives_less_than_was_used_refuses_the_next_use() -> None:
     give()
     use(60)
@@ -236,17 +267,8 @@ def test_a_feature_that_nobody_knows_is_refused() -> None:
 
 
 def an_override(effect: str, **said: Any) -> None:
-    Override.objects.create(
-        **{
-            "user_id": "ann",
-            "feature_id": "calls",
-            "effect": effect,
-            "reason": "r",
-            "actor": "eva",
-            "principal": "eva",
-        },
-        **{"starts_at": T0, "created_at": T0, **said},
-    )
+    plain = {"user_id": "ann", "feature_id": "calls", "reason": "r", "actor": "eva", "principal": "eva"}
+    Override.objects.create(**{**plain, "effect": effect, "starts_at": T0, "created_at": T0, **said})
 
 
 def test_another_limit_counts_what_was_used_before_it() -> None:
@@ -269,6 +291,40 @@ def test_a_limit_that_is_added_pays_last() -> None:
     assert use(105).shares == [100, 5]
     with pytest.raises(UsageRefused):
         use(1, "e-2")
+
+
+@pytest.mark.parametrize(("operation", "limit"), [("set", 8), ("add", 3), ("max", 8)])
+def test_seats_are_one_count_whatever_staff_say_of_their_limit(operation: str, limit: int) -> None:
+    """What is only counted is there or not: it can be given back, and an override that ends forgets none of it."""
+    with transaction.atomic():
+        grants.grant("ann", a_version(), source=SUBSCRIPTION, starts_at=T0, ends_at=END, at=T0)
+    use(5, code="disk")
+    an_override("value", feature_id="disk", limit=limit, operation=operation, ends_at=T0 + DAY)
+
+    use(3, "e-2", code="disk")
+
+    with pytest.raises(UsageRefused):
+        use(1, "e-3", code="disk")
+    assert access.check("ann", "disk", at=T0, requested=0).limit == 8
+    assert (used(code="disk"), used(code="disk", at=T0 + DAY)) == (8, 8)
+    use(-4, "e-4", code="disk")
+    assert used(code="disk") == 4
+    use(1, "e-5", code="disk", at=T0 + DAY)
+    with pytest.raises(UsageRefused):
+        use(1, "e-6", code="disk", at=T0 + DAY)
+    assert UsageCounter.objects.count() == 1
+
+
+@pytest.mark.parametrize("said", [{"effect": "allow"}, {"effect": "value", "limit": 9}])
+def test_seats_that_staff_alone_gave_are_still_taken_when_a_plan_comes(said: dict[str, Any]) -> None:
+    a_version()
+    an_override(**said, feature_id="disk", ends_at=T0 + DAY)
+    use(3, code="disk")
+
+    with transaction.atomic():
+        grants.grant("ann", a_version(), source=SUBSCRIPTION, starts_at=T0, ends_at=END, at=T0)
+
+    assert used(code="disk") == used(code="disk", at=T0 + DAY) == 3
 
 
 def test_who_is_allowed_by_staff_goes_beyond_a_hard_limit_and_is_counted() -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from entitlements import grants
-from entitlements.models import Entitlement, UsageEvent
+from entitlements.models import Entitlement, Reservation, UsageEvent
 from entitlements.serializers.usage import UsageSaid, plain_use, read_one
 from events import clock
 from tests.api import places
-from tests.entitlements.conftest import SUBSCRIPTION, Clients, a_version
+from tests.entitlements.conftest import DAY, SUBSCRIPTION, Clients, a_version
 
 pytestmark = pytest.mark.django_db
 USAGE, BATCH = "/api/v1/usage", "/api/v1/usage/batch"
@@ -217,6 +217,40 @@ def test_units_are_held_then_used_or_given_back(service: APIClient) -> None:
     assert post(service, f"{HELD}/{ABSENT}/commit", {}).status_code == 404
 
 
+def test_what_is_held_is_shown_to_whose_it_is_with_its_end_by_the_clock(service: APIClient, client_of: Clients) -> None:
+    held = post(service, HELD, {"user_id": "ann", "feature_code": "calls", "units": 40, "expires_in": 60}).json()
+    path = f"{HELD}/{held['id']}"
+
+    assert [service.get(path).json(), client_of("user", "ann").get(path).json()] == [held, held]
+    assert client_of("user", "ben").get(path).status_code == service.get(f"{HELD}/{ABSENT}").status_code == 404
+    over = clock.now()
+    Reservation.objects.update(created_at=over - 2 * DAY, expires_at=over)
+    said = service.get(path).json()
+    assert (said["status"], said["status_at"]) == ("expired", said["expires_at"])
+    assert Reservation.objects.get().status == "held"
+
+
+def test_a_correction_names_the_use_as_its_sender_did(service: APIClient, client_of: Clients) -> None:
+    used = post(service, USAGE, a_use("e-1")).json()["id"]
+    sender = UsageEvent.objects.get().principal
+    path, body = "/api/v1/usage/corrections", {"event_id": "e-1", "units": -10, "reason": "counted twice"}
+
+    mine = post(client_of("admin"), path, body)
+    made = post(client_of("admin"), path, {**body, "recorded_by": sender})
+
+    assert mine.status_code == 404
+    assert (made.status_code, made.json()["corrects"]) == (201, used)
+    wrong = [{**body, "usage_id": used}, {"units": -1, "reason": "r"}, {**body, "event_id": ""}]
+    wrong.append({"usage_id": used, "recorded_by": sender, "units": -1, "reason": "r"})
+    told = [post(client_of("admin"), path, each) for each in wrong]
+    assert [(each.status_code, *places(each)) for each in told] == [
+        (400, "#/usage_id"),
+        (400, "#/usage_id"),
+        (400, "#/event_id"),
+        (400, "#/recorded_by"),
+    ]
+
+
 def test_an_admin_corrects_and_a_service_does_not(service: APIClient, client_of: Clients) -> None:
     used = post(service, USAGE, a_use()).json()["id"]
     body = {"usage_id": used, "units": -10, "reason": "counted twice"}
@@ -251,6 +285,20 @@ def test_a_time_limits_what_is_read(service: APIClient) -> None:
     assert service.get(f"{path}?from=2026-01-01T00:00:00Z").json()["totals"][0]["units"] == 30
     wrong = service.get(f"{path}?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z")
     assert (wrong.status_code, places(wrong)) == (400, ["to"])
+
+
+def test_a_period_that_ends_where_the_time_begins_is_not_in_it(service: APIClient) -> None:
+    post(service, USAGE, a_use())
+    path = "/api/v1/users/ann/usage"
+    (period,) = service.get(path).json()["periods"]
+    start, end = period["period_start"], period["period_end"]
+
+    asked = {"from": (start, end), "to": (end, start)}
+    found = {name: [len(service.get(path, {name: at}).json()["periods"]) for at in ats] for name, ats in asked.items()}
+
+    assert found == {"from": [1, 0], "to": [1, 0]}
+    used = service.get(path).json()["data"][0]["at"]
+    assert [service.get(path, {name: used}).json()["totals"] == [] for name in asked] == [False, True]
 
 
 def test_a_service_needs_the_scope_to_write() -> None:
