@@ -14,6 +14,7 @@ from enum import StrEnum
 
 import structlog
 from django.conf import settings
+from django.db.models import QuerySet
 
 from billing import caps, idempotency, proposals, refunds, subscriptions
 from billing.errors import AlreadyDecided, BillingError, RefundOverCap, StripeUnknown
@@ -93,7 +94,7 @@ def check(payment: Payment, *, funding: str, at: datetime) -> None:
     A trial has paid nothing yet: its claim is checked with the first payment.
     """
     quote = _quote(payment)
-    if quote is None or not payment.captured_minor or ZoneCheck.objects.filter(quote=quote).exists():
+    if quote is None or not payment.captured_minor or _checks(payment, quote).exists():
         return
     claim = Priced(quote.country_code, quote.zone_code, quote.amount)
     card = _priced(quote, payment.card_country, at=at) if payment.card_country else None
@@ -180,9 +181,17 @@ def refuse_due() -> int:
     return done
 
 
+def _checks(payment: Payment, quote: Quote) -> QuerySet[ZoneCheck]:
+    """Find what was said of the same purchase: a quote that names no user may be bought by several."""
+    made = ZoneCheck.objects.filter(quote=quote)
+    if payment.subscription:
+        return made.filter(payment__subscription=payment.subscription)
+    return made.filter(payment=payment)
+
+
 def _quote(payment: Payment) -> Quote | None:
     bought = payment.checkout or payment.subscription
-    return bought.quote if bought else None
+    return bought.quote if bought else payment.quote
 
 
 def _priced(quote: Quote, country: str, *, at: datetime) -> Priced:
