@@ -28,8 +28,6 @@ Status = SubscriptionChange.Status
 When = SubscriptionChange.When
 GOOD_FOR = timedelta(minutes=15)
 GIVE_TIME = timedelta(minutes=1)
-# Stripe forgets an idempotency key after 24 h.
-RESEND_FOR = timedelta(hours=23)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,7 @@ def unknown(*, at: datetime) -> list[SubscriptionChange]:
 
 def settle_unknown(change: SubscriptionChange, *, at: datetime) -> None:
     """Find out: send again under the same key while Stripe remembers it, then only look."""
-    if at - change.status_at < RESEND_FOR:
+    if at - change.status_at < retries.RESEND_FOR:
         send(change)
         return
     sync.see(change.subscription.stripe_id)

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 import structlog
 from django.conf import settings
+from django.db.models import QuerySet
 
 from billing import caps, idempotency, proposals, refunds, subscriptions
 from billing.errors import AlreadyDecided, BillingError, RefundOverCap, StripeRefused, StripeUnknown
@@ -94,7 +95,7 @@ def check(payment: Payment, *, funding: str, at: datetime) -> None:
     nothing here.
     """
     quote = _quote(payment)
-    if quote is None or not payment.captured_minor or ZoneCheck.objects.filter(quote=quote).exists():
+    if quote is None or not payment.captured_minor or _checks(payment, quote).exists():
         return
     if quotes.is_adopted(quote):
         return
@@ -189,6 +190,14 @@ def refuse_due() -> int:
             log.warning("zone for staff", check=str(check.pk), reason=faults.named(refused))
             _decided(check, Status.FLAGGED, by="policy")
     return done
+
+
+def _checks(payment: Payment, quote: Quote) -> QuerySet[ZoneCheck]:
+    """Find what was said of the same purchase: a quote that names no user may be bought by several."""
+    made = ZoneCheck.objects.filter(quote=quote)
+    if payment.subscription:
+        return made.filter(payment__subscription=payment.subscription)
+    return made.filter(payment=payment)
 
 
 def _quote(payment: Payment) -> Quote | None:

@@ -22,8 +22,6 @@ from vault import stops
 
 Object = dict[str, Any]
 Status = Invoice.Status
-# Stripe forgets an idempotency key after 24 h: later a second POST would be a second invoice.
-RESEND_FOR = timedelta(hours=23)
 GIVE_TIME = timedelta(minutes=1)
 
 
@@ -117,7 +115,7 @@ def unknown(*, at: datetime) -> list[Invoice]:
 
 def settle_unknown(invoice: Invoice, *, at: datetime) -> None:
     """Find out: send again under the same keys while Stripe remembers them, then only look before."""
-    if not invoice.stripe_id and at - invoice.created_at >= RESEND_FOR:
+    if not invoice.stripe_id and at - invoice.created_at >= retries.RESEND_FOR:
         made = at_stripe.with_our_id(invoice.asked["params"]["customer"], invoice.pk)
         if made is None:
             _give_up(invoice)

@@ -16,8 +16,6 @@ from billing.orders import Order
 from billing.transactions import whole
 from events import clock
 
-# Stripe forgets an idempotency key after 24 h: later a second POST would be a second session.
-RESEND_FOR = timedelta(hours=23)
 # How long the one who opened it may still be at work.
 GIVE_TIME = timedelta(minutes=1)
 

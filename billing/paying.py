@@ -21,8 +21,6 @@ from events import clock
 from pricing import plans
 from vault import stops
 
-# Stripe forgets an idempotency key after 24 h: later a second POST would be a second intent.
-RESEND_FOR = timedelta(hours=23)
 Object = dict[str, Any]
 Status = Payment.Status
 # What a browser may still pay.
@@ -96,7 +94,7 @@ def unknown(*, at: datetime) -> list[Payment]:
 
 def settle_unknown(payment: Payment, *, at: datetime) -> None:
     """Find out: send again under the same key while Stripe remembers it, then only look."""
-    if payment.stripe_id or at - payment.created_at < RESEND_FOR:
+    if payment.stripe_id or at - payment.created_at < retries.RESEND_FOR:
         send(payment)
         return
     if made := _found(payment):

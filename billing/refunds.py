@@ -21,8 +21,6 @@ from vault import stops
 Object = dict[str, Any]
 Status = Refund.Status
 STATUS_OF = {"requires_action": Status.PENDING, **{str(s): s for s in Status if s is not Status.REQUESTED}}
-# Stripe forgets an idempotency key after 24 h: later a second POST would be a second refund.
-RESEND_FOR = timedelta(hours=23)
 
 
 def create(
@@ -72,7 +70,7 @@ def unknown(*, at: datetime) -> list[Refund]:
 
 def settle_unknown(refund: Refund, *, at: datetime) -> None:
     """Find out: send again under the same key while Stripe remembers it, then only look."""
-    if at - refund.created_at < RESEND_FOR:
+    if at - refund.created_at < retries.RESEND_FOR:
         send(refund)
         return
     if made := _found(refund):

@@ -15,6 +15,8 @@ from vault import stops
 
 Object = dict[str, Any]
 Row = Checkout | Invoice | Payment | Refund | SubscriptionChange | SubscriptionOrder
+# Stripe forgets an idempotency key after 24 h: later a second POST would do the work a second time.
+RESEND_FOR = timedelta(hours=23)
 # What the first request did before it broke is in Stripe's lists by then.
 SEEN_AFTER = timedelta(minutes=1)
 

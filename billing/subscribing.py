@@ -21,8 +21,6 @@ from pricing.models import Quote
 from vault import stops
 
 Status = SubscriptionOrder.Status
-# Stripe forgets an idempotency key after 24 h: later a second POST would be a second subscription.
-RESEND_FOR = timedelta(hours=23)
 # How long the one who ordered may still be at work.
 GIVE_TIME = timedelta(minutes=1)
 
@@ -99,7 +97,7 @@ def unknown(*, at: datetime) -> list[SubscriptionOrder]:
 
 def settle_unknown(order: SubscriptionOrder, *, at: datetime) -> None:
     """Find out: send again under the same key while Stripe remembers it, then only look."""
-    if order.stripe_id or at - order.created_at < RESEND_FOR:
+    if order.stripe_id or at - order.created_at < retries.RESEND_FOR:
         send(order)
         return
     if found := _found(order):

@@ -1,8 +1,9 @@
 """Where settings come from, and the other names they are known by.
 
-Precedence: the environment, then `.env`, then `var/local.env` (written by `./farebox up`). The services that Farebox
-replaces used other names for the same settings (requirements.md, DE-08); all are accepted. Two names with different
-values are refused at boot, so that nobody runs against the database that he did not mean (ruling 22).
+Precedence: the environment, then `config.yaml`, then `.env`, then `var/local.env` (written by `./farebox up`). The
+services that Farebox replaces used other names for the same settings (requirements.md, DE-08); all are accepted. Two
+names with different values are refused at boot, so that nobody runs against the database that he did not mean (ruling
+22).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from config import config_file
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "DATABASE_URL": ("POSTGRES_DSN",),
@@ -37,14 +40,18 @@ def load(root: Path, env: MutableMapping[str, str]) -> None:
     """Fill `env` from the files under `root` and settle every alias.
 
     Each layer is settled by itself first, so that an alias in the environment beats the plain name in a file. An empty
-    value is none: `DATABASE_URL=` hides nothing.
+    value is none: `DATABASE_URL=` hides nothing, and a default takes its place.
     Raises ImproperlyConfigured when two names of one setting disagree. May be repeated.
     """
-    for layer in (env, _read(root / ".env"), _read(root / "var" / "local.env")):
+    dotenv = _read(root / ".env")
+    tree = config_file.read(root / "config.yaml", {**dotenv, **{name: value for name, value in env.items() if value}})
+    for layer in (env, tree, dotenv, _read(root / "var" / "local.env")):
         _settle(layer)
         for name, value in layer.items():
             if not env.get(name):
                 env[name] = value
+    for name in [name for name, value in env.items() if not value]:
+        del env[name]
 
 
 def doubled(env: MutableMapping[str, str]) -> Iterator[str]:

@@ -280,6 +280,7 @@ UNFOLD = {
     "SITE_HEADER": "Farebox",
     "SITE_SUBHEADER": "Back office",
     "SITE_URL": reverse_lazy("home"),
+    "SITE_ICON": lambda request: static("farebox/mark.svg"),
     "SHOW_HISTORY": True,
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("farebox/mark.svg")},

@@ -161,7 +161,9 @@ def _fingerprint(home: Home) -> str:
     found = dotenv.settings(home)
     seen = hashlib.sha256("\n".join(f"{name}={found.get(name, '')}" for name in NAMES).encode())
     files = {f for folder in FOLDERS for pattern in SOURCES for f in (home.root / folder).rglob(pattern)}
-    for file in sorted({*files, home.root / "Procfile", home.dotenv, home.root / "requirements.txt"}):
+    for file in sorted(
+        {*files, home.root / "Procfile", home.root / "config.yaml", home.dotenv, home.root / "requirements.txt"}
+    ):
         if file.is_file():
             state = file.stat()
             seen.update(f"{file}:{state.st_size}:{state.st_mtime_ns}\n".encode())

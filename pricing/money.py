@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, localcontext
 
 from pricing import currencies
 from pricing.errors import UnchargeableAmount
@@ -39,11 +39,6 @@ def exponent(currency: str) -> int:
 def round_half_up(minor: Decimal, currency: str) -> int:
     """Round an exact number of minor units to the nearest amount that Stripe can charge, halves up."""
     return _to_step(minor, currency, ROUND_HALF_UP)
-
-
-def round_down(minor: Decimal, currency: str) -> int:
-    """Return the greatest amount that Stripe can charge and that is not above `minor`."""
-    return _to_step(minor, currency, ROUND_DOWN)
 
 
 def round_up(minor: Decimal, currency: str) -> int:

@@ -11,7 +11,6 @@ from stripe._stripe_object import StripeObject
 # A deleted object says no more than this.
 DELETED_KEYS = frozenset({"id", "object", "deleted"})
 LIST_KEYS = frozenset({"object", "data", "has_more", "url"})
-CLASS_KEYS = frozenset({"OBJECT_NAME", "_inner_class_types", "_field_encodings"})
 # Names under which a module knows another module's class.
 ALIASES = {"CardResource": "Card", "RefundResource": "Refund", "ProductResource": "Product"}
 PLAIN: dict[Any, Any] = {str: str, int: int, bool: bool, float: (int, float)}

@@ -41,3 +41,21 @@ def test_what_happens_by_itself_is_read_only(staff: Client, app: str) -> None:
     for model in apps.get_app_config(app).get_models():
         if admin.site.is_registered(model) and model is not Override:
             assert staff.get(reverse(f"admin:{app}_{model._meta.model_name}_add")).status_code == 403
+
+
+def test_the_business_comes_first_and_the_machinery_of_others_last(staff: Client) -> None:
+    """AD-01: every app has a name that says what it is, and pages that stay empty are not shown."""
+    page = staff.get(reverse("admin:index"))
+
+    titles = [app["name"] for app in page.context["app_list"]]
+    assert titles == [
+        "Billing",
+        "Entitlements",
+        "History",
+        "Pricing",
+        "Service keys",
+        "Staff",
+        "Staff: refused logins",
+        "Stripe's objects, a copy",
+    ]
+    assert [model["name"] for model in page.context["app_list"][6]["models"]] == ["Access attempts"]

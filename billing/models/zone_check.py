@@ -11,7 +11,7 @@ from events.moves import Moving, Table
 
 
 class ZoneCheck(Moving):
-    """Whether the card that paid a quote comes from where the quote's country said. One for each quote.
+    """Whether the card that paid a quote comes from where the quote's country said. One for each purchase.
 
     `proposed`: the buyer is asked for the price of his card's country, from the next period on. `refusing`: the money
     is on its way back by the policy.
@@ -39,7 +39,7 @@ class ZoneCheck(Moving):
     }
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    quote = models.OneToOneField("pricing.Quote", on_delete=models.PROTECT, related_name="+")
+    quote = models.ForeignKey("pricing.Quote", on_delete=models.PROTECT, related_name="+")
     payment = models.ForeignKey("billing.Payment", on_delete=models.PROTECT, related_name="zone_checks")
     card_country = models.CharField(max_length=2, blank=True)
     card_zone = models.CharField(max_length=1, blank=True)
@@ -60,6 +60,7 @@ class ZoneCheck(Moving):
 
     class Meta:
         constraints = (
+            models.UniqueConstraint(fields=["quote", "payment"], name="one_zone_check_a_payment"),
             models.CheckConstraint(
                 condition=Q(card_minor=None) | Q(card_minor__gte=0), name="zone_check_amount_not_negative"
             ),

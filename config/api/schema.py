@@ -13,6 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction
 from rest_framework import serializers
 
+from config.api import examples
 from config.api.authentication import Role
 from config.api.roles import ROLES, scope_of
 
@@ -34,6 +35,9 @@ READING = {"413": "Body too large", "415": "Not JSON"}
 # Of the others a body is not read, and the library complains when asked for its shape.
 READ_BODIES = {"POST", "PUT", "PATCH"}
 CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
+# Lines of requirements that a docstring names, such as "(EN-03)": for who changes the code, not for who calls it.
+REQUIREMENTS = re.compile(r" \([A-Z]{2}-\d{2}(?:, [A-Z]{2}-\d{2})*\)")
+FIRST_SENTENCE = re.compile(r"[.:;](?:\s|$)")
 
 
 class FieldProblem(serializers.Serializer[Any]):
@@ -87,7 +91,17 @@ class Operation(AutoSchema):
             operation["x-roles"] = {str(role): str(reach) for role, reach in row.items()}
             if Role.SERVICE in row and (scope := scope_of(asked)):
                 operation["x-scope"] = str(scope)
+        if operation is not None and (body := examples.BODIES.get(operation["operationId"])) is not None:
+            operation["requestBody"]["content"][examples.JSON]["example"] = body
         return operation
+
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular takes no path here
+        """Say what the view's docstring says."""
+        return REQUIREMENTS.sub("", super().get_description())
+
+    def get_summary(self) -> str:
+        """Say it in a line, for lists of operations."""
+        return FIRST_SENTENCE.split(self.get_description(), maxsplit=1)[0].replace("\n", " ")
 
     def get_operation_id(self) -> str:
         """Name the operation after its row in the table, such as `get_user_payments`."""

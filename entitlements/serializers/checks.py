@@ -111,7 +111,7 @@ class EntitlementSerializer(Masked, serializers.ModelSerializer[Entitlement]):
     status = serializers.ChoiceField(choices=Entitlement.Status.choices)
     subscription_id = serializers.SerializerMethodField()
     source = serializers.SerializerMethodField()  # type: ignore[assignment]
-    expires_at = serializers.DateTimeField(source="ends_at", allow_null=True, help_text="Null: for life (PL-07).")
+    expires_at = serializers.DateTimeField(source="ends_at", allow_null=True, help_text="Null: for life.")
     effective = serializers.SerializerMethodField()
     usage_limits = serializers.SerializerMethodField()
 

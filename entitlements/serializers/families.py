@@ -10,8 +10,6 @@ from config.api.strict import Strict
 from entitlements import invitations
 from entitlements.models import Family, FamilyMember
 
-DAY_SECONDS = 24 * 3600
-
 
 class NewFamily(Strict):
     """A family of a user whom a plan for several gives something."""

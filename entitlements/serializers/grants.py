@@ -26,7 +26,7 @@ class NewAward(Strict):
     starts_at = fields.Moment(required=False, help_text="Now when left out.")
     expires_at = fields.Moment(required=False, allow_null=True, help_text="Null or left out: for life.")
     usage_limits = fields.Json(
-        required=False, help_text='By feature code, such as {"api_calls": {"limit": 500, "period": "month"}} (US-03).'
+        required=False, help_text='By feature code, such as {"api_calls": {"limit": 500, "period": "month"}}.'
     )
     value = fields.Json(required=False, help_text="Of a static feature that is given alone.")
     metadata = fields.Metadata(required=False)

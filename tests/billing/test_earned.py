@@ -14,8 +14,8 @@ from billing.earned import Ground, Priced
 from billing.errors import AlreadyDecided, StripeRefused
 from billing.models import Payment, Subscription, ZoneCheck
 from events import clock
-from pricing import zones
-from pricing.models import Country
+from pricing import plans, quotes, zones
+from pricing.models import Country, Quote
 from pricing.money import Money
 from tests.api import api
 from tests.billing.test_paying import a_quote
@@ -81,6 +81,36 @@ def test_a_dearer_card_is_flagged_and_charged_nothing_more(buyer: Buyer) -> None
     assert check.card_minor
     assert check.card_minor > buyer.payment.amount_minor
     assert (buyer.payment.captured_minor, buyer.may().allowed) == (1200, True)
+
+
+def pay(user_id: str, quote: Quote, method: str) -> None:
+    body = {"quote_id": str(quote.pk), "payment_method": method}
+    answer = api(user_id).post("/api/v1/payments", body, content_type="application/json")
+    assert answer.json()["status"] == "succeeded", answer.content
+
+
+def test_a_quote_that_is_paid_without_a_page_is_held_against_its_card_too(buyer: Buyer) -> None:
+    """The claim is the same whichever way the money comes."""
+    quote = quotes.quote(plans.for_sale("premium-plan"), "IN", user_id="anna", at=clock.now())
+
+    pay("anna", quote, "pm_card_us")
+    buyer.stripe.deliver(times=2)
+
+    check = ZoneCheck.objects.get()
+    assert (check.status, check.ground, check.card_country, check.quote) == ("flagged", "dearer", "US", quote)
+    assert check.payment.captured_minor == 1200
+
+
+def test_one_quote_that_several_buy_is_a_claim_of_each(buyer: Buyer) -> None:
+    """A quote may name no user: the good card of one says nothing of another's."""
+    quote = quotes.quote(plans.for_sale("premium-plan"), "IN", user_id=None, at=clock.now())
+
+    pay("anna", quote, "pm_card_in")
+    pay("ben", quote, "pm_card_us")
+    buyer.stripe.deliver(times=2)
+
+    found = ZoneCheck.objects.values_list("payment__customer__user_id", "status", "ground")
+    assert sorted(found) == [("anna", "accepted", "same_country"), ("ben", "flagged", "dearer")]
 
 
 def test_staff_accept_or_refund_and_cancel_with_a_reason(buyer: Buyer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +19,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text()
 OURS = ("migrate", "web", "worker", "beat", "sweeper")
+# Parts of the two URLs that are given whole, what only one machine or a test has, and what web chooses for itself.
+NOT_HANDED_ON = {
+    "DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME",
+    "REDIS_ADDR", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB",
+    "PORT", "AUTH_INSECURE_DEV", "FAREBOX_FAULTS", "STRIPE_API_BASE", "PROMETHEUS_MULTIPROC_DIR",
+}  # fmt: skip
 
 
 def _services() -> dict[str, dict[str, Any]]:
@@ -96,6 +103,29 @@ def test_the_image_takes_only_what_exists_and_never_a_secret() -> None:
     assert "*" in lines
     assert all((ROOT / path).exists() for path in taken)
     assert not {".env", "var", ".git"} & set(taken)
+
+
+def test_what_the_image_takes_is_enough_to_start(tmp_path: Path) -> None:
+    """An app that is left out stops every process of the image."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    for path in (line.removeprefix("!") for line in lines if line.startswith("!")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / path).is_dir() else shutil.copy)(ROOT / path, tmp_path / path)
+    given = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "DJANGO_SETTINGS_MODULE")}
+
+    words = [sys.executable, "-c", "import config.celery, config.wsgi"]
+    done = subprocess.run(words, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_setting_reaches_the_containers() -> None:
+    """What `.env` says and nobody hands on is a setting that does nothing."""
+    named = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+    given = {name for service in OURS for name in _services()[service]["environment"]}
+
+    assert named - given == NOT_HANDED_ON
 
 
 def test_the_image_does_not_run_as_root() -> None:
