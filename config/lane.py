@@ -108,6 +108,7 @@ def _answer(environ: WSGIEnvironment, body: bytes, learned: Layout) -> tuple[Hea
         news = webhooks.verified(body, environ.get("HTTP_STRIPE_SIGNATURE", ""))
         letter = lane_store.Letter(
             webhooks.row(news),
+            looks=bool(news.looks_at),
             route=environ["PATH_INFO"][1:],
             request_id=requests.id_of(asked) if asked else requests.numbered(),
             started=started,
@@ -117,8 +118,6 @@ def _answer(environ: WSGIEnvironment, body: bytes, learned: Layout) -> tuple[Hea
         return None
     if new is None:
         return None
-    if new and news.looks_at:
-        bell.soon(tasks.look_at_news)
     text = BODIES[new]
     headers = learned.headers.copy()
     headers[learned.length] = headers[learned.length][0], str(len(text))
@@ -132,6 +131,8 @@ def _keep(rows: list[webhooks.Row]) -> set[str]:
 
 
 def _tell(letters: list[lane_store.Letter]) -> None:
+    if any(letter.new and letter.looks for letter in letters):
+        bell.soon(tasks.look_at_news)
     for route, tally in TALLIES.items():
         if stored := [(letter.request_id, letter.seconds) for letter in letters if letter.route == route]:
             requests.tell_together(route, stored)

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import structlog
 from django.db import connection
-from psycopg.pq import ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus
 
 from billing import webhooks
 
@@ -25,18 +25,18 @@ STATEMENT = b"store_webhooks"
 # Who waits here can be answered by Django: a row that somebody holds, or a server that does not answer, is its matter.
 IMPATIENT = " -c lock_timeout=250ms -c statement_timeout=5s"
 CONNECT_SECONDS = 2
-# After a failure everything is Django's for so long.
+# When there is no connection to be had everything is Django's for so long.
 STILL_SECONDS = 1.0
 
 
 class Letter:
     """One event's row, and what is known of it: new, stored before, or None when nobody knows."""
 
-    __slots__ = ("leads", "new", "request_id", "route", "row", "seconds", "started", "turn")
+    __slots__ = ("leads", "looks", "new", "request_id", "route", "row", "seconds", "started", "turn")
 
-    def __init__(self, row: webhooks.Row, *, route: str, request_id: str, started: float):
-        self.row, self.route, self.request_id, self.started = row, route, request_id, started
-        self.seconds = 0.0
+    def __init__(self, row: webhooks.Row, *, looks: bool, route: str, request_id: str, started: float):
+        self.row, self.looks, self.route, self.request_id = row, looks, route, request_id
+        self.started, self.seconds = started, 0.0
         self.new: bool | None = None
         self.leads = False
         self.turn = threading.Lock()
@@ -97,7 +97,7 @@ class Pen:
         self._still_until = 0.0
 
     def write(self, rows: list[webhooks.Row]) -> set[str]:
-        """Store rows in one statement, and return the ids of the new ones; none of them when one cannot be.
+        """Store rows in one statement, all or none, and return the ids of the new ones.
 
         Raises psycopg.Error; the commit may have been done then.
         """
@@ -105,34 +105,35 @@ class Pen:
             raise psycopg.OperationalError("The lane keeps still.")
         try:
             return self._written(webhooks.columns(rows))
-        except (psycopg.DataError, psycopg.IntegrityError):
-            raise
         except psycopg.Error as reason:
-            self._still_until = time.monotonic() + STILL_SECONDS
-            log.warning("lane connection replaced", reason=type(reason).__name__)
-            if self._own:
+            if not self._own:
+                self._still_until = time.monotonic() + STILL_SECONDS
+            elif self._own.pgconn.status != ConnStatus.OK or isinstance(reason, psycopg.errors.InvalidSqlStatementName):
+                log.warning("lane connection lost", reason=type(reason).__name__)
                 self._own.close()
                 self._own = None
             raise
 
     def _written(self, columns: list[str]) -> set[str]:
-        raw = self._connected().pgconn
-        found = raw.exec_prepared(STATEMENT, [column.encode() for column in columns])
-        if found.status != ExecStatus.TUPLES_OK:
-            raise psycopg.errors.error_from_result(found)
-        return {found.get_value(number, 0).decode() for number in range(found.ntuples)}  # type: ignore[union-attr]
-
-    def _connected(self) -> psycopg.Connection[Any]:
         # After a fork it is the parent's.
         if self._own is None or self._pid != os.getpid():
-            wanted = connection.get_connection_params()
-            wanted["options"] = wanted.get("options", "") + IMPATIENT
-            self._own = psycopg.connect(**wanted, autocommit=True, connect_timeout=CONNECT_SECONDS)
-            self._pid = os.getpid()
-            made = self._own.pgconn.prepare(STATEMENT, webhooks.PREPARED.encode())
-            if made.status != ExecStatus.COMMAND_OK:
-                raise psycopg.errors.error_from_result(made)
-        return self._own
+            self._own, self._pid = None, os.getpid()
+            self._own = _connected()
+        found = self._own.pgconn.exec_prepared(STATEMENT, [column.encode() for column in columns])
+        if found.status != ExecStatus.TUPLES_OK:
+            raise psycopg.errors.error_from_result(found)
+        return {str(found.get_value(number, 0), "utf-8") for number in range(found.ntuples)}  # type: ignore[arg-type]
+
+
+def _connected() -> psycopg.Connection[Any]:
+    wanted = connection.get_connection_params()
+    wanted["options"] = wanted.get("options", "") + IMPATIENT
+    own = psycopg.connect(**wanted, autocommit=True, connect_timeout=CONNECT_SECONDS)
+    made = own.pgconn.prepare(STATEMENT, webhooks.PREPARED.encode())
+    if made.status != ExecStatus.COMMAND_OK:
+        own.close()
+        raise psycopg.errors.error_from_result(made)
+    return own
 
 
 pen = Pen()
