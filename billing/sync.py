@@ -6,17 +6,23 @@ a later one: each of our rows keeps `looked_at`, and the object asked for is und
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import structlog
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
 from billing import (
     checkouts,
     customers,
     disputes,
+    gateway,
     invoices,
     leases,
     mirror,
@@ -35,6 +41,8 @@ from vault import faults
 log = structlog.get_logger("farebox.sync")
 Object = dict[str, Any]
 FRESH_FOR = timedelta(seconds=2)
+# While one waits for Stripe another works; each has a connection. A few objects are not worth their threads.
+LOOKERS, A_CROWD = 4, 10
 # Parents first, so that a payment finds the subscription that it pays, and a customer the card that is his default.
 SETTLE: dict[str, Callable[..., bool]] = {
     "payment_method": payment_methods.settle,
@@ -69,13 +77,10 @@ def look(stripe_id: str) -> bool:
 def sweep(*, early: timedelta = timedelta(0), limit: int = 100) -> int:
     """Look at everything that is due, whatever became of its bell. Returns how many objects were looked at.
 
-    `early` takes along what the bell was rung for.
+    `early` takes along what the bell was rung for. Kind by kind: a look at its parent serves an object, too.
     """
-    looked = 0
-    for stripe_id in webhooks.due(at=clock.now() + early, limit=limit):
-        # A look at its parent, or another worker's, may have served it meanwhile.
-        looked += bool(webhooks.waiting(stripe_id, at=clock.now())) and try_look(stripe_id)
-    return looked
+    due = webhooks.due(at=clock.now() + early, limit=limit)
+    return sum(_look_at_all(list(kind)) for _, kind in groupby(due, key=gateway.rank))
 
 
 def drain() -> int:
@@ -98,6 +103,31 @@ def try_look(stripe_id: str) -> bool:
     return False
 
 
+def _look_at_all(stripe_ids: list[str]) -> int:
+    # A look at its parent, or another worker's, may have served one meanwhile.
+    left = deque(webhooks.awaited(stripe_ids, at=clock.now()))
+    if len(left) < A_CROWD:
+        return _look_at_each(left)
+    with ThreadPoolExecutor(LOOKERS, "look") as pool:
+        looking = [pool.submit(copy_context().run, _look_apart, left) for _ in range(LOOKERS)]
+        return sum(each.result() for each in looking)
+
+
+def _look_apart(left: deque[str]) -> int:
+    try:
+        return _look_at_each(left)
+    finally:
+        connection.close()
+
+
+def _look_at_each(left: deque[str]) -> int:
+    looked = 0
+    with suppress(IndexError):
+        while True:
+            looked += try_look(left.popleft())
+    return looked
+
+
 def refresh(checkout: Checkout) -> None:
     """Look again at a checkout while it is open, once in two seconds at most however often a landing page asks."""
     seen_lately = checkout.looked_at and clock.now() - checkout.looked_at < FRESH_FOR
@@ -116,30 +146,29 @@ def see(stripe_id: str) -> None:
 
 
 def _once(held: leases.Held) -> None:
-    at = clock.now()
     try:
         with leases.kept(held):
             found = list(Gathering().gather(held.stripe_id))
             # What had come about any of them before they were fetched is served by this look, too.
-            covered = webhooks.waiting(held.stripe_id, *(one["id"] for one in found), at=at)
-            _write(held, found, covered, at)
+            served = {held.stripe_id, *(one["id"] for one in found)}
+            _write(held, found, served, held.taken_at)
     except LeaseLost:
         raise
     except Exception as reason:
-        webhooks.put_off(webhooks.waiting(held.stripe_id, at=at), reason, at=clock.now())
+        webhooks.put_off(webhooks.waiting(held.stripe_id, at=held.taken_at), reason, at=clock.now())
         leases.release(held)
         raise
 
 
 @whole
-def _write(held: leases.Held, found: list[Object], covered: list[int], at: datetime) -> None:
+def _write(held: leases.Held, found: list[Object], served: Iterable[str], at: datetime) -> None:
     leases.require(held)
     with context.acting("stripe"):
         ours = _settle(found, at)
         if not found and held.stripe_id.startswith("in_"):
             ours = invoices.vanish(held.stripe_id, at=at)
     status = WebhookEvent.Status.PROCESSED if ours else WebhookEvent.Status.IGNORED
-    webhooks.finish(covered, status, at=at)
+    webhooks.finish(served, status, at=at)
     leases.release(held)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from billing import gateway
 from billing.errors import BadEvent
@@ -138,9 +138,19 @@ def looks_at(type: str, stripe_object: dict[str, Any]) -> str:
 
 def waiting(*stripe_ids: str, at: datetime) -> list[int]:
     """Return the events, come by `at`, that wait for a look at these objects, oldest first."""
-    due = Q(status=Status.RECEIVED, received_at__lte=at) | Q(status=Status.RETRY, due_at__lte=at)
-    rows = WebhookEvent.objects.filter(due, looks_at__in=stripe_ids)
-    return list(rows.order_by("pk").values_list("pk", flat=True))
+    return list(_waiting(stripe_ids, at).order_by("pk").values_list("pk", flat=True))
+
+
+def awaited(stripe_ids: Iterable[str], *, at: datetime) -> list[str]:
+    """Return those of the objects, in their order, for whose look an event waits that came by `at`."""
+    asked = list(stripe_ids)
+    wanted = set(_waiting(asked, at).values_list("looks_at", flat=True).distinct())
+    return [one for one in asked if one in wanted]
+
+
+def _waiting(stripe_ids: Iterable[str], at: datetime) -> QuerySet[WebhookEvent]:
+    come = Q(status=Status.RECEIVED, received_at__lte=at) | Q(status=Status.RETRY, due_at__lte=at)
+    return WebhookEvent.objects.filter(come, looks_at__in=stripe_ids, status__in=WebhookEvent.WAITING)
 
 
 def due(*, at: datetime, limit: int = 100) -> list[str]:
@@ -154,11 +164,9 @@ def due(*, at: datetime, limit: int = 100) -> list[str]:
     return sorted(oldest, key=gateway.rank)[:limit]
 
 
-def finish(events: Iterable[int], status: str, *, at: datetime) -> None:
-    """Mark events as served by one look."""
-    WebhookEvent.objects.filter(pk__in=list(events), status__in=WebhookEvent.WAITING).update(
-        status=status, status_at=at, last_error=""
-    )
+def finish(stripe_ids: Iterable[str], status: str, *, at: datetime) -> None:
+    """Mark the events, come by `at`, that waited for a look at these objects as served by one look."""
+    _waiting(stripe_ids, at).update(status=status, status_at=at, last_error="")
 
 
 def put_off(events: Iterable[int], reason: Exception, *, at: datetime) -> None:
