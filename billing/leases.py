@@ -62,8 +62,12 @@ def _take(stripe_id: str) -> Held | None:
 
 def require(held: Held) -> None:
     """Make sure, inside the writing transaction, that the lease is still ours. Raises LeaseLost."""
-    if not Lease.objects.select_for_update().filter(pk=held.stripe_id, fence=held.fence).exists():
-        raise LeaseLost(held.stripe_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM billing_lease WHERE stripe_id = %s AND fence = %s FOR UPDATE", [held.stripe_id, held.fence]
+        )
+        if not cursor.fetchone():
+            raise LeaseLost(held.stripe_id)
 
 
 def renew(held: Held) -> None:
@@ -75,7 +79,11 @@ def renew(held: Held) -> None:
 
 def release(held: Held) -> None:
     """Give the lease back, unless somebody else has it by now."""
-    Lease.objects.filter(pk=held.stripe_id, fence=held.fence).update(held_until=None)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE billing_lease SET held_until = NULL WHERE stripe_id = %s AND fence = %s",
+            [held.stripe_id, held.fence],
+        )
 
 
 @contextmanager

@@ -61,17 +61,21 @@ def look(stripe_id: str) -> bool:
     False while somebody else looks at it: he asks again after he is done, so no event is lost. One look serves all
     events that had come before it. Raises StripeUnknown and StripeRefused; the events wait for another try then.
     """
-    looked = False
-    while not looked or webhooks.waiting(stripe_id, at=clock.now()):
-        held = leases.take(stripe_id)
-        if held is None:
-            return looked
-        try:
-            _once(held)
-        except LeaseLost:
-            return looked
-        looked = True
+    looked = _look_once(stripe_id)
+    while looked and webhooks.waiting(stripe_id, at=clock.now()) and _look_once(stripe_id):
+        pass
     return looked
+
+
+def _look_once(stripe_id: str) -> bool:
+    held = leases.take(stripe_id)
+    if held is None:
+        return False
+    try:
+        _once(held)
+    except LeaseLost:
+        return False
+    return True
 
 
 def sweep(*, early: timedelta = timedelta(0), limit: int = 100) -> int:
@@ -91,10 +95,10 @@ def drain() -> int:
     return looked
 
 
-def try_look(stripe_id: str) -> bool:
+def try_look(stripe_id: str, looking: Callable[[str], bool] = look) -> bool:
     """Look where a failure is no error of the caller's: what waits for a look is tried again by the sweeper."""
     try:
-        return look(stripe_id)
+        return looking(stripe_id)
     except BillingError as reason:
         log.warning("look put off", stripe_id=stripe_id, reason=faults.named(reason))
     except Exception:
@@ -124,7 +128,8 @@ def _look_at_each(left: deque[str]) -> int:
     looked = 0
     with suppress(IndexError):
         while True:
-            looked += try_look(left.popleft())
+            # What comes meanwhile is due again: the next sweep asks.
+            looked += try_look(left.popleft(), _look_once)
     return looked
 
 
