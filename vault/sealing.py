@@ -11,9 +11,9 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
 from dataclasses import dataclass
 from functools import cache
+from ssl import RAND_bytes
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -50,7 +50,8 @@ class Sealed(str):
 
 def seal(text: str, place: Place) -> Sealed:
     """Seal with the newest key."""
-    key, nonce = keyring.newest(), os.urandom(NONCE_BYTES)
+    # OpenSSL's own: no call of the system's, for which other threads would go first; a fork draws others.
+    key, nonce = keyring.newest(), RAND_bytes(NONCE_BYTES)
     sealed = _cipher(key.sealing).encrypt(nonce, text.encode(), _bound(key.id, place))
     return Sealed("|".join((VERSION, key.id, _text(nonce), _text(sealed))))
 
