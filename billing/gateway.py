@@ -7,6 +7,9 @@ card's), or StripeUnknown (nobody knows whether the work was done). None of them
 from __future__ import annotations
 
 import functools
+import hmac
+import re
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, TypeVar
@@ -24,6 +27,7 @@ from vault import stops
 Object = dict[str, Any]
 Answer = TypeVar("Answer")
 SIGNATURE_TOLERANCE_SECONDS = 300
+PLAIN_SIGNATURE = re.compile(r"t=([1-9][0-9]{0,11}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?")
 BAD_REQUEST = 400
 # https://docs.stripe.com/error-low-level: anything but a refused card, a refused request and these says nothing about
 # what was done.
@@ -177,6 +181,8 @@ def verify(body: bytes, signature: str) -> None:
     Raises BadSignature: forged, older than 300 s, or without one.
     """
     flaws = []
+    if _holds(body, signature):
+        return
     for secret in filter(None, (settings.STRIPE_WEBHOOK_SECRET, settings.STRIPE_WEBHOOK_SECRET_PREVIOUS)):
         if not (flaw := _flaw(body, signature, secret)):
             return
@@ -230,6 +236,27 @@ def _is_kept(reason: stripe.StripeError) -> bool:
     """Say whether the key stands for an earlier request that is over: with this answer, or with other parameters."""
     replayed = (reason.headers or {}).get("idempotent-replayed") == "true"
     return replayed or (isinstance(reason, stripe.IdempotencyError) and reason.http_status == BAD_REQUEST)
+
+
+def _holds(body: bytes, signature: str) -> bool:
+    """Say whether a header as Stripe writes it holds by the newest secret: most do, and this is a third of the work.
+
+    What it does not know it leaves to Stripe's library, which decides, and says why.
+    """
+    plain = PLAIN_SIGNATURE.fullmatch(signature)
+    if not plain or not settings.STRIPE_WEBHOOK_SECRET or int(plain[1]) < time.time() - SIGNATURE_TOLERANCE_SECONDS:
+        return False
+    # Not `hmac.digest`, which lets other threads go first.
+    expected = hmac.new(settings.STRIPE_WEBHOOK_SECRET.encode(), plain[1].encode() + b"." + body, "sha256")
+    return hmac.compare_digest(expected.hexdigest(), plain[2]) and _is_text(body)
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _flaw(body: bytes, signature: str, secret: str) -> str:

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection
 from django.db.models.functions import Now
 
 from billing.errors import LeaseLost
@@ -28,6 +28,7 @@ LOCK_NOT_AVAILABLE = "55P03"
 class Held:
     stripe_id: str
     fence: int
+    taken_at: datetime
 
 
 def take(stripe_id: str) -> Held | None:
@@ -41,27 +42,32 @@ def take(stripe_id: str) -> Held | None:
 
 
 def _take(stripe_id: str) -> Held | None:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '250ms'")
+    with connection.cursor() as cursor:
+        # One statement is one transaction, for which it is patient.
         cursor.execute(
             """
+            WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true))
             INSERT INTO billing_lease (stripe_id, fence, held_until)
-            VALUES (%(id)s, 1, clock_timestamp() + make_interval(secs => %(seconds)s))
+            SELECT %(id)s, 1, clock_timestamp() + make_interval(secs => %(seconds)s) FROM patience
             ON CONFLICT (stripe_id) DO UPDATE SET fence = billing_lease.fence + 1, held_until = excluded.held_until
             WHERE billing_lease.held_until IS NULL OR billing_lease.held_until <= clock_timestamp()
-            RETURNING fence
+            RETURNING fence, clock_timestamp()
             """,
             {"id": stripe_id, "seconds": SECONDS},
         )
         row = cursor.fetchone()
     stops.at("commit.billing.leases.take.after")
-    return Held(stripe_id, row[0]) if row else None
+    return Held(stripe_id, *row) if row else None
 
 
 def require(held: Held) -> None:
     """Make sure, inside the writing transaction, that the lease is still ours. Raises LeaseLost."""
-    if not Lease.objects.select_for_update().filter(pk=held.stripe_id, fence=held.fence).exists():
-        raise LeaseLost(held.stripe_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM billing_lease WHERE stripe_id = %s AND fence = %s FOR UPDATE", [held.stripe_id, held.fence]
+        )
+        if not cursor.fetchone():
+            raise LeaseLost(held.stripe_id)
 
 
 def renew(held: Held) -> None:
@@ -73,7 +79,11 @@ def renew(held: Held) -> None:
 
 def release(held: Held) -> None:
     """Give the lease back, unless somebody else has it by now."""
-    Lease.objects.filter(pk=held.stripe_id, fence=held.fence).update(held_until=None)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE billing_lease SET held_until = NULL WHERE stripe_id = %s AND fence = %s",
+            [held.stripe_id, held.fence],
+        )
 
 
 @contextmanager

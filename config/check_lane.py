@@ -7,13 +7,11 @@ headers of the answer are learned from Django's own.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -28,7 +26,7 @@ from config.api.roles import Reach
 from config.lane import MOST_LEARNED, Headers
 from config.lane_answers import body
 from config.lane_questions import LONGEST_BODY, Asked, Questions
-from config.requests import id_of
+from config.requests import id_of, numbered
 from keys import authentication as service_keys
 
 if TYPE_CHECKING:
@@ -51,9 +49,6 @@ UNUSUAL = frozenset(
 # A service key is read again as often as its ring is asked.
 KEY, KEY_SECONDS = f"Bearer {SERVICE_KEY}", 1.0
 MOST_CALLERS = 16_384
-# An id names a request in somebody's logs, and keeps nobody out: the process's name and a number are enough.
-PROCESS = token_hex(10)
-numbers = itertools.count()
 # Told of one answer alone: where each stands in the list of headers is learned once.
 OF_ONE_ANSWER = ("content-length", "x-request-id", "ratelimit")
 
@@ -199,7 +194,7 @@ def _headers(layout: Layout, caller: Caller, asked_id: str | None, text: bytes) 
             return None
         headers[limit] = "RateLimit", told(policy, remaining, reset)
     headers[length] = "Content-Length", str(len(text))
-    headers[request_id] = "X-Request-Id", id_of(asked_id) if asked_id else f"{PROCESS}{next(numbers):012x}"
+    headers[request_id] = "X-Request-Id", id_of(asked_id) if asked_id else numbered()
     return headers
 
 

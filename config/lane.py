@@ -6,20 +6,20 @@ which judges it. The headers of the answer are learned from Django's own.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import psycopg_pool
 from django.conf import settings
-from django.db import connection
 
 from billing import tasks, webhooks
 from billing.errors import BillingError
 from billing.views.webhooks import MAX_WEBHOOK_BYTES
-from config import metrics, requests
+from config import lane_store, metrics, requests
 from config.celery import bell
 from vault import stops
 
@@ -40,15 +40,29 @@ UNUSUAL = (
 # What the answer's headers depend on.
 DEPENDS_ON = ("PATH_INFO", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "HTTP_X_FORWARDED_PROTO")
 MOST_LEARNED = 64
-OF_ONE_ANSWER = {"content-length", "x-request-id"}
 BODIES = {new: b'{"received":true,"duplicate":%s}' % (b"false" if new else b"true") for new in (True, False)}
 # What Django shall judge, or shall try again with a new connection.
-FOR_DJANGO = (BillingError, psycopg.Error, psycopg_pool.PoolTimeout)
+FOR_DJANGO = (BillingError, psycopg.Error)
+TALLIES = {
+    path[1:]: metrics.Tally(
+        [metrics.REQUESTS.labels("POST", path[1:], 200)], [metrics.SECONDS.labels("POST", path[1:])]
+    )
+    for path in PATHS
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The headers of such an answer, and the places of those two that are of one answer alone."""
+
+    headers: Headers
+    length: int
+    request_id: int
 
 
 def before(django: WSGIApplication) -> WSGIApplication:
     """Put the lane in front of Django; the setting WEBHOOK_FAST_LANE closes it."""
-    learned: dict[tuple[Any, ...], Headers] = {}
+    learned: dict[tuple[Any, ...], Layout] = {}
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] not in PATHS or not _is_usual(environ):
@@ -78,39 +92,53 @@ def _is_usual(environ: WSGIEnvironment) -> bool:
     )
 
 
-def _learning(start_response: StartResponse, place: tuple[Any, ...], learned: dict[Any, Headers]) -> StartResponse:
+def _learning(start_response: StartResponse, place: tuple[Any, ...], learned: dict[Any, Layout]) -> StartResponse:
     def start(status: str, headers: Headers, *rest: Any) -> Callable[[bytes], object]:
         if status.startswith("200 ") and len(learned) < MOST_LEARNED:
-            learned[place] = list(headers)
+            names = [name.lower() for name, _ in headers]
+            learned[place] = Layout(list(headers), names.index("content-length"), names.index("x-request-id"))
         return start_response(status, headers, *rest)
 
     return start
 
 
-def _answer(environ: WSGIEnvironment, body: bytes, learned: Headers) -> tuple[Headers, bytes] | None:
-    started, request_id = time.perf_counter(), requests.id_of(environ.get("HTTP_X_REQUEST_ID", ""))
+def _answer(environ: WSGIEnvironment, body: bytes, learned: Layout) -> tuple[Headers, bytes] | None:
+    started, asked = time.perf_counter(), environ.get("HTTP_X_REQUEST_ID")
     try:
         news = webhooks.verified(body, environ.get("HTTP_STRIPE_SIGNATURE", ""))
-        new = _keep(news)
+        letter = lane_store.Letter(
+            webhooks.row(news),
+            looks=bool(news.looks_at),
+            route=environ["PATH_INFO"][1:],
+            request_id=requests.id_of(asked) if asked else requests.numbered(),
+            started=started,
+        )
+        new = STORE.keep(letter)
     except FOR_DJANGO:
         return None
-    if new and news.looks_at:
-        bell.soon(tasks.look_at_news)
+    if new is None:
+        return None
     text = BODIES[new]
-    said = {"content-length": str(len(text)), "x-request-id": request_id}
-    headers = [(name, said.get(name.lower(), value)) for name, value in learned]
-    _tell(environ["PATH_INFO"][1:], request_id, time.perf_counter() - started)
+    headers = learned.headers.copy()
+    headers[learned.length] = headers[learned.length][0], str(len(text))
+    headers[learned.request_id] = headers[learned.request_id][0], letter.request_id
     return headers, text
 
 
-def _keep(news: webhooks.News) -> bool:
-    pool = connection.pool  # type: ignore[attr-defined]
-    with stops.around("commit.config.lane._keep"), pool.connection() as own:
-        # Without Django's wrapper around it, and given back at once: threads come and go.
-        return bool(psycopg.Cursor(own).execute(webhooks.STORE, webhooks.row(news)).rowcount)
+def _keep(rows: list[webhooks.Row]) -> set[str]:
+    with stops.around("commit.config.lane._keep"):
+        return lane_store.pen.write(rows)
 
 
-def _tell(route: str, request_id: str, seconds: float) -> None:
-    requests.tell_at_once("POST", route, 200, seconds, request_id=request_id)
-    metrics.REQUESTS.labels("POST", route, 200).inc()
-    metrics.SECONDS.labels("POST", route).observe(seconds)
+def _tell(letters: list[lane_store.Letter]) -> None:
+    if any(letter.new and letter.looks for letter in letters):
+        bell.soon(tasks.look_at_news)
+    for route, tally in TALLIES.items():
+        if stored := [(letter.request_id, letter.seconds) for letter in letters if letter.route == route]:
+            requests.tell_together(route, stored)
+            tally.tell_of([seconds for _, seconds in stored])
+
+
+STORE = lane_store.Store(_keep, _tell)
+# The one who wrote when the process was copied is not there to hand on the pen.
+os.register_at_fork(after_in_child=lambda: STORE.__init__(_keep, _tell))  # type: ignore[misc]

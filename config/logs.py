@@ -4,7 +4,6 @@ request, a row or an error are not among them.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -109,18 +108,17 @@ SHARED: list[Processor] = [
 ]
 
 
-def write(logger: str, line: dict[str, Any]) -> None:
-    """Write a line of level INFO as the handlers would, where their way takes longer than the work it tells of.
+def write(logger: str, lines: str) -> None:
+    """Write lines of level INFO as the handlers would, where their way takes longer than the work they tell of.
 
-    `line` holds fields of FIELDS in their order, `message` and `caller` last; only what is known to be harmless.
+    Each is JSON with fields of FIELDS in their order, `message` and `caller` last; only what is known to be harmless.
     """
     if not logging.getLogger(logger).isEnabledFor(logging.INFO):
         return
-    text = json.dumps(line) + "\n"
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
             with handler.lock:  # type: ignore[union-attr]
-                handler.stream.write(text)
+                handler.stream.write(lines)
                 handler.flush()
 
 

@@ -68,10 +68,14 @@ class Tally:
             count = len(self._waiting)
             told = self._waiting[:count]
             del self._waiting[:count]
+        self.tell_of(told)
+
+    def tell_of(self, seconds: Sequence[float]) -> None:
+        """Raise the counters at once by several that were answered together."""
         for counter in self._counters:
-            counter.inc(count)
+            counter.inc(len(seconds))
         for histogram in self._histograms:
-            _observe(histogram, told)
+            _observe(histogram, seconds)
 
 
 def _observe(histogram: prometheus.Histogram, seconds: Sequence[float]) -> None:

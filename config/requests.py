@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import cache
+from secrets import token_hex
 from uuid import uuid4
 
 import structlog
@@ -18,6 +22,8 @@ from events import context
 log = structlog.get_logger("farebox.requests")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+PROCESS = token_hex(10)
+numbers = itertools.count()
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
@@ -47,6 +53,11 @@ def id_of(asked: str) -> str:
     return asked if REQUEST_ID.fullmatch(asked) else uuid4().hex
 
 
+def numbered() -> str:
+    """Return a new id, made fast: it names a request in somebody's logs, and keeps nobody out."""
+    return f"{PROCESS}{next(numbers):012x}"
+
+
 def tell(method: str, route: str, code: int, seconds: float, *, user_id: str = "") -> None:
     """Write the line of one request."""
     log.info(
@@ -64,23 +75,30 @@ def method_of(request: HttpRequest) -> str:
     return request.method if request.method in METHODS else "OTHER"
 
 
-def tell_at_once(method: str, route: str, code: int, seconds: float, *, request_id: str) -> None:
-    """Write the same line of a request that Django has not seen, in a tenth of the time."""
+def tell_together(route: str, answered: Iterable[tuple[str, float]]) -> None:
+    """Write the same lines of POSTs that Django has not seen and that were answered 200 together: id, seconds."""
+    line, now = _line(route, settings.AUTH_INSECURE_DEV), datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    lines = [line % (round(seconds * 1000, 1), now, request_id) for request_id, seconds in answered]
+    logs.write("farebox.requests", "".join(lines))
+
+
+@cache
+def _line(route: str, insecure: bool) -> str:
     line = {
-        "method": method,
+        "method": "POST",
         "route": route,
-        "code": code,
-        "duration_ms": round(seconds * 1000, 1),
+        "code": 200,
+        "duration_ms": "%s",
         "user_id": "",
         "level": "info",
-        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        "request_id": request_id,
+        "timestamp": "%s",
+        "request_id": "%s",
         "actor": "anonymous",
-        **({"INSECURE": "AUTH_INSECURE_DEV"} if settings.AUTH_INSECURE_DEV else {}),
+        **({"INSECURE": "AUTH_INSECURE_DEV"} if insecure else {}),
         "message": "request",
         "caller": "requests:tell",
     }
-    logs.write("farebox.requests", line)
+    return json.dumps(line).replace('"duration_ms": "%s"', '"duration_ms": %s') + "\n"
 
 
 def route_of(request: HttpRequest) -> str:

@@ -11,8 +11,9 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
 from dataclasses import dataclass
+from functools import cache
+from ssl import RAND_bytes
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -49,8 +50,9 @@ class Sealed(str):
 
 def seal(text: str, place: Place) -> Sealed:
     """Seal with the newest key."""
-    key, nonce = keyring.newest(), os.urandom(NONCE_BYTES)
-    sealed = AESGCM(key.sealing).encrypt(nonce, text.encode(), _bound(key.id, place))
+    # OpenSSL's own: no call of the system's, for which other threads would go first; a fork draws others.
+    key, nonce = keyring.newest(), RAND_bytes(NONCE_BYTES)
+    sealed = _cipher(key.sealing).encrypt(nonce, text.encode(), _bound(key.id, place))
     return Sealed("|".join((VERSION, key.id, _text(nonce), _text(sealed))))
 
 
@@ -65,7 +67,7 @@ def unseal(sealed: str, place: Place) -> str:
         # One sealed value has one spelling: base64 would let the last character vary.
         if (_text(nonce), _text(closed)) != (parts[2], parts[3]) or len(nonce) != NONCE_BYTES:
             raise NotReadable(str(place))
-        return AESGCM(key.sealing).decrypt(nonce, closed, _bound(key.id, place)).decode()
+        return _cipher(key.sealing).decrypt(nonce, closed, _bound(key.id, place)).decode()
     except (InvalidTag, binascii.Error, ValueError):
         raise NotReadable(str(place)) from None
 
@@ -84,6 +86,9 @@ def blind_index(text: str, purpose: str, key: keyring.Key | None = None) -> str:
 def blind_indexes(text: str, purpose: str) -> list[str]:
     """Return the index under every key of the ring, to find rows that are not rotated yet."""
     return [blind_index(text, purpose, key) for key in keyring.ring()]
+
+
+_cipher = cache(AESGCM)
 
 
 def _bound(key_id: str, place: Place) -> bytes:
