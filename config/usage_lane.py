@@ -8,10 +8,8 @@ came: what was written down before, what does not fit, what reaches a threshold.
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -183,24 +181,12 @@ def _use(environ: WSGIEnvironment) -> Use | None:
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     # Whoever answers may read it again.
     environ["wsgi.input"] = BytesIO(body)
-    row = _row(body)
-    use = plain_use(row) if isinstance(row, dict) else None
-    return use if use is not None and use.units > 0 else None
-
-
-def _row(body: bytes) -> Any:
-    if body.isascii() and b"\\" not in body and b"[" not in body and body.count(b"{") == 1:
-        with suppress(ValueError):
-            row = json.loads(body.decode())
-            # A name that comes twice leaves quotes that nothing accounts for.
-            if isinstance(row, dict) and 2 * (len(row) + sum(type(each) is str for each in row.values())) == body.count(
-                b'"'
-            ):
-                return row
     try:
-        return parsing.read(body)
+        row = parsing.read(body)
     except APIException:
         return None
+    use = plain_use(row) if isinstance(row, dict) else None
+    return use if use is not None and use.units > 0 else None
 
 
 def _entry(use: Use) -> tuple[datetime | None, Entry | None]:
