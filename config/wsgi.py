@@ -10,4 +10,5 @@ django = get_wsgi_application()
 from config import boot, check_lane, lane, usage_lane  # noqa: E402  (the checks are known when Django is set up)
 
 boot.refuse_unsafe()
+boot.keep_what_is_loaded()
 application = check_lane.before(usage_lane.before(lane.before(django)))

@@ -87,16 +87,19 @@ class Convoy:
         try:
             self._go(group)
         finally:
-            with self._lock:
-                follower = self._waiting[0] if self._waiting else None
-                if follower:
-                    follower.leads = True
-                else:
-                    self._under_way = False
-            if follower:
-                follower.gate.release()
+            self._pass_on()
             for seat in group[1:]:
                 seat.gate.release()
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            follower = self._waiting[0] if self._waiting else None
+            if follower:
+                follower.leads = True
+            else:
+                self._under_way = False
+        if follower:
+            follower.gate.release()
 
     def _go(self, group: Sequence[_Seat]) -> None:
         try:
