@@ -28,13 +28,13 @@ SUMS = """
     SELECT (SELECT coalesce(sum(used), 0) FROM entitlements_usagecounter WHERE member = ''),
         (SELECT coalesce(sum(units), 0) FROM entitlements_usageevent)
 """
-# What records one use, by itself.
+# What records one use, by itself. A colon would be a variable of pgbench's.
 STATEMENT = """
-    SELECT (entitlements_draw(entitlements_uuid7(), 'service:floor', gen_random_uuid()::text, '', substr(subject, 6),
+    SELECT (entitlements_draw(entitlements_uuid7(), 'floor', gen_random_uuid()::text, '', substr(subject, 6),
         feature_code, 1, now(), now(), NULL, '{}', ARRAY[subject::text], ARRAY[pool], ARRAY[member::text],
         ARRAY[period_start], ARRAY[period_end], ARRAY[1000000000000], ARRAY[false], ARRAY[NULL::timestamptz],
         ARRAY[NULL::bigint], ARRAY[0], 1, false, ARRAY[80, 100], false, 1)).said
-    FROM entitlements_usagecounter WHERE subject = 'user:%s'
+    FROM entitlements_usagecounter WHERE subject = 'user' || chr(58) || '%s'
 """
 
 

@@ -82,10 +82,20 @@ def entries(draw: Draw) -> list[Entry]:
 
 def take(cursor: Cursor, entries: Sequence[Entry], items: Sequence[Item], *, now: datetime, telling: bool) -> Said:
     """Draw all that fits. Without `telling` nothing is drawn that reaches a threshold."""
+    cursor.execute(STATEMENT, words(entries, items, now=now, telling=telling))
+    return said(cursor.fetchone())
+
+
+def words(entries: Sequence[Entry], items: Sequence[Item], *, now: datetime, telling: bool) -> list[str]:
+    """Return the values of STATEMENT as Postgres reads them."""
     columns = (*zip(*entries, strict=True), *zip(*items, strict=True))
     written = [write(column) for write, column in zip(WRITERS, columns, strict=True)]
-    cursor.execute(STATEMENT, [*written, now, telling])
-    left_out, past, earlier, hashes, over, crossed, recorded_at = cursor.fetchone()
+    return [*written, now.isoformat(), str(telling)]
+
+
+def said(row: Sequence[Any]) -> Said:
+    """Read the row that STATEMENT answers."""
+    left_out, past, earlier, hashes, over, crossed, recorded_at = row
     return Said(
         frozenset(left_out or ()),
         {place: (id, hashed) for place, id, hashed in zip(past or (), earlier or (), hashes or (), strict=True)},
