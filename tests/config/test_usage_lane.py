@@ -303,6 +303,35 @@ def test_64_threads_never_pass_a_hard_limit(server: Server, bearer: str, setting
     assert sorted(UsageThreshold.objects.values_list("percent", flat=True)) == [50, 100]
 
 
+def test_who_comes_with_others_is_told_of_his_own(server: Server, bearer: str, settings: LazySettings) -> None:
+    """One cannot be read, one is of no feature, one does not fit, one id comes often: the others do not mind."""
+    settings.RATE_LIMITED = False
+    server.both["lane"]._callers.clear()
+    give()
+    give("ben", warn_at=[])
+    bodies: list[Any] = []
+    for number in range(10):
+        bodies += [
+            said(f"good {number}", "ben"),
+            {**said(f"unread {number}"), "more": 1},
+            {**said(f"unknown {number}"), "feature_code": "nothing"},
+            said(f"large {number}", units=101),
+            said("often", units=2),
+            said("other", units=number + 1),
+        ]
+
+    answers = at_once(server, bearer, bodies, workers=30)
+
+    codes = [[status[:3] for status, *_ in answers[kind::6]] for kind in range(6)]
+    assert codes[:5] == [["201"] * 10, ["400"] * 10, ["409"] * 10, ["409"] * 10, ["201"] * 10]
+    assert sorted(codes[5]) == ["201"] + ["422"] * 9
+    assert len({text for *_, text in answers[4::6]}) == 1
+    assert sum(("Idempotent-Replayed", "true") in headers for _, headers, _ in answers[4::6]) == 9
+    assert UsageCounter.objects.get(subject="user:ben").used == 10
+    other = UsageEvent.objects.get(event_id="other")
+    assert UsageCounter.objects.get(subject="user:ann").used == 2 + other.units
+
+
 def at_once(server: Server, bearer: str, bodies: list[dict[str, Any]], workers: int = 64) -> list[Answer]:
     """Send all through one gate."""
     answers: list[Any] = [None] * len(bodies)

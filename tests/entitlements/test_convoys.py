@@ -216,6 +216,32 @@ def test_an_answer_that_was_lost_is_told_by_the_id(convoy: Convoy) -> None:
     assert counted() == 7
 
 
+def test_groups_of_several_processes_never_pass_a_limit(convoy: Convoy) -> None:
+    """Each process has its own convoy; the counter's lock and condition are the database's."""
+    give(limit=40, warn_at=[])
+    known, other = facts.read("ann"), Convoy()
+    gate, told = threading.Barrier(32), []
+
+    def one(number: int) -> None:
+        gate.wait()
+        for turn in range(4):
+            mine = a_use(f"e-{number}-{turn}")
+            told.append(ride((convoy, other)[number % 2], mine, known=known))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert other._own
+    other._own.close()
+
+    good = [gone.item.id for gone in told if gone]
+    assert len(told) == 128
+    assert counted() == len(good) <= 40
+    assert set(good) == set(UsageEvent.objects.values_list("id", flat=True))
+
+
 def test_strange_letters_arrive_as_they_are(convoy: Convoy) -> None:
     names = ['"', "\\", "{,}", "NULL", "null", " ", "a\nb", "\x01", "\\\\\"'", "家"]
     give()
