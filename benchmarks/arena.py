@@ -84,13 +84,13 @@ class Arena:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Arena]:
+def opened(*, durable: bool = False) -> Iterator[Arena]:
     """Start Postgres and Valkey in a new folder, with our tables; end both and remove the folder."""
     with tempfile.TemporaryDirectory(prefix="farebox-benchmark-") as folder:
         home = Home(Path(folder))
         home.make()
         try:
-            arena = Arena(_environment(home), home.logs)
+            arena = Arena(_environment(home, durable), home.logs)
             arena.run("-m", "local.preparation", "--embedded")
             yield arena
         finally:
@@ -98,10 +98,10 @@ def opened() -> Iterator[Arena]:
             valkey.stop(home)
 
 
-def _environment(home: Home) -> dict[str, str]:
+def _environment(home: Home, durable: bool) -> dict[str, str]:
     return {
         **os.environ,
-        "DATABASE_URL": postgres.start(home),
+        "DATABASE_URL": postgres.start(home, durable=durable),
         "REDIS_URL": valkey.start(home),
         "SECRET_KEY": secrets.token_urlsafe(48),
         "JWT_SECRET": secrets.token_urlsafe(48),

@@ -47,7 +47,7 @@ def main() -> int:
     if not shutil.which("wrk"):
         print("This needs wrk: apt-get install wrk", file=sys.stderr)
         return 2
-    with arena.opened() as place:
+    with arena.opened(durable=True) as place:
         groups = wanted.groups or list(GROUPS)
         found = Measurement(place, wanted.rounds, wanted.seconds, wanted.rows).run(groups)
     print(check_goals.table(found))
@@ -79,6 +79,9 @@ class Measurement:
             self._floors()
         paths = [path for path in PATHS if path.group in {"F0", *groups} and self._can(path)]
         self._alternate(paths)
+        if "usage" in groups:
+            url = self._place.environment["DATABASE_URL"]
+            self._found["floors"] |= check_usage.single(url, self._place.logs, seconds=self._seconds)
         if "cold" in groups and self._rows > 10_000:
             self._seed(self._rows)
             cold = next(path for path in PATHS if path.name == "all cold")
@@ -148,9 +151,8 @@ class Measurement:
             before = self._trips()
             many = wrk.flood(address, requests, seconds=self._seconds, connections=CONNECTIONS, start=100, **load)
             after = self._trips()
-            lone = wrk.flood(
-                address, requests, seconds=self._seconds / 2, connections=1, start=many.count + 200, **load
-            )
+            half = max(1, round(self._seconds / 2))
+            lone = wrk.flood(address, requests, seconds=half, connections=1, start=many.count + 200, **load)
         if path.group == "usage":
             check_usage.require_even(place.environment["DATABASE_URL"])
         if many.bad or lone.bad:

@@ -220,6 +220,8 @@ TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 
 # Checks that are plain and known are answered in front of Django (config/check_lane.py).
 CHECK_FAST_LANE = env.bool("CHECK_FAST_LANE", True)
+# So are plain uses (config/usage_lane.py).
+USAGE_FAST_LANE = env.bool("USAGE_FAST_LANE", True)
 
 # ---- the doors of HTTP -----------------------------------------------------------------------------------------------
 BEHIND_TLS = env.bool("BEHIND_TLS", False)

@@ -1,4 +1,4 @@
-"""The web's entry point: Django, and in front of it the fast lanes for checks and for Stripe's events."""
+"""The web's entry point: Django, and in front of it the fast lanes for checks, for uses and for Stripe's events."""
 
 import os
 
@@ -7,7 +7,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django = get_wsgi_application()
 
-from config import boot, check_lane, lane  # noqa: E402  (the checks are known when Django is set up)
+from config import boot, check_lane, lane, usage_lane  # noqa: E402  (the checks are known when Django is set up)
 
 boot.refuse_unsafe()
-application = check_lane.before(lane.before(django))
+boot.keep_what_is_loaded()
+application = check_lane.before(usage_lane.before(lane.before(django)))

@@ -46,6 +46,8 @@ class Draw:
     pools: tuple[Pool, ...]
     let_through: bool
     warn_at: tuple[int, ...]
+    # From when on others may pay; None: never by itself.
+    until: datetime | None = None
 
 
 class Written(NamedTuple):
@@ -95,7 +97,7 @@ def of(known: Facts, feature_code: str, units: int, at: datetime) -> Draw:
     found.sort(key=lambda pool: pool.limit is not None)
     warn_at = sorted({percent for pool in found if pool.grant for percent in pool.grant.warn_at})
     allowed = rule is not None and rule.effect == "allow"
-    return Draw(known, feature_code, units, at, tuple(found), allowed, tuple(warn_at))
+    return Draw(known, feature_code, units, at, tuple(found), allowed, tuple(warn_at), state.changes_at)
 
 
 def take(draw: Draw, written: Written, *, telling: bool) -> Taken:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,10 @@ Rules = Mapping[str, tuple[Rule, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """By feature code. `version` and `catalog` are the epochs that they were read at."""
+    """By feature code. `version` and `catalog` are the epochs that they were read at.
+
+    `purses` remember what was worked out of these facts, and are forgotten with them.
+    """
 
     user_id: str
     version: int
@@ -29,6 +32,7 @@ class Facts:
     family_id: UUID | None
     grants: Grants
     rules: Rules
+    purses: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 # A family's grants come with its active members; a grant's own user has it by his id.

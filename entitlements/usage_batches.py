@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import IntegrityError, connection
 
-from entitlements import draws, snapshot, thresholds, usage
-from entitlements.draws import Draw
+from entitlements import draws, purses, snapshot, thresholds, together, usage
 from entitlements.errors import EntitlementsError
 from entitlements.facts import Facts
+from entitlements.together import Entry, Item
 from entitlements.usage import TRIES, Use
 from events.asking import Asking, KeyReused
 from events.ids import uuid7
 from events.transactions import whole
 
 MOST = 1000
-MANY = """
-    SELECT drawn, earlier, earlier_hashes, crossed FROM entitlements_draw_many(
-        %s::text[], %s::text[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[],
-        %s::boolean[], %s::timestamptz[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::boolean[],
-        %s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s::int[], %s, %s)
-"""
 Refusal = EntitlementsError | KeyReused
 
 
@@ -40,11 +34,11 @@ class Outcome:
     error: Refusal | None = None
 
 
-class _Item(NamedTuple):
+class _Asked(NamedTuple):
     place: int
     use: Use
     asking: Asking
-    draw: Draw
+    at: datetime
 
 
 def record_many(uses: Sequence[Use], *, principal: str, now: datetime) -> list[Outcome]:
@@ -52,27 +46,29 @@ def record_many(uses: Sequence[Use], *, principal: str, now: datetime) -> list[O
 
     In one transaction: what is told here has happened. May be repeated.
     """
+    # Whether it is still so the statement asks itself.
+    known = snapshot.current_many({use.user_id for use in uses})
+    asked = [_Asked(place, use, use.asking(principal), use.at or now) for place, use in enumerate(uses)]
     for _ in range(TRIES):
         try:
-            return _recorded(uses, principal, now)
+            return _recorded(asked, known, principal, now)
         except IntegrityError:
             # Somebody else recorded one of them at the same moment, of another counter: next time it is found.
             continue
-    return _recorded(uses, principal, now)
+    return _recorded(asked, known, principal, now)
 
 
 @whole
-def _recorded(uses: Sequence[Use], principal: str, now: datetime) -> list[Outcome]:
-    known = snapshot.current_many({use.user_id for use in uses})
-    asked = [(place, use, use.asking(principal)) for place, use in enumerate(uses)]
-    outcomes = dict(_drawn(list(_worked_out(asked, known, now)), now))
-    waiting = [(place, use) for place, use, _ in asked if place not in outcomes]
-    if len({use.event_id for use in uses}) == len(uses):
+def _recorded(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> list[Outcome]:
+    named = Counter(each.use.event_id for each in asked)
+    outcomes = dict(_drawn(asked, known, named, now))
+    waiting = [(each.place, each.use) for each in asked if each.place not in outcomes]
+    if len(named) == len(asked):
         # In one order, so that no two batches wait for each other; those of one pool stay in theirs.
         waiting.sort(key=lambda each: _pool_of(each[1], known))
     for place, use in waiting:
         outcomes[place] = _alone(use, principal, now)
-    return [outcomes[place] for place, _, _ in asked]
+    return [outcomes[each.place] for each in asked]
 
 
 def _pool_of(use: Use, known: Mapping[str, Facts]) -> tuple[str, str]:
@@ -80,66 +76,77 @@ def _pool_of(use: Use, known: Mapping[str, Facts]) -> tuple[str, str]:
     return str(known[use.user_id].family_id or use.user_id), use.feature_code
 
 
-def _worked_out(asked: Iterable[tuple[int, Use, Asking]], known: Mapping[str, Facts], now: datetime) -> Iterator[_Item]:
-    """Work out what pays for each; what cannot be is left out, to be refused for itself."""
-    remembered: dict[tuple[Any, ...], Draw | None] = {}
-    for index, use, asking in asked:
-        at = use.at or now
-        place = (use.user_id, use.feature_code, at)
-        if use.units < 1 or at > now + usage.AHEAD:
-            continue
-        if place not in remembered:
+class _Draft:
+    """The statement as it is put together: each counter once."""
+
+    def __init__(self, known: Mapping[str, Facts], now: datetime):
+        self._known, self._now = known, now
+        self._places: dict[tuple[object, ...], int] = {}
+        self._payers: dict[tuple[str, str, datetime], Sequence[Entry]] = {}
+        self.entries: list[Entry] = []
+        self.drafted: list[_Asked] = []
+        self.items: list[Item] = []
+
+    def add(self, asked: _Asked, *, again: bool) -> None:
+        """Add a use; what nobody pays for is left out, to be refused for itself. `again`: its id comes twice."""
+        use, key, entry = asked.use, asked.asking.key, 0
+        if use.units < 1 or asked.at > self._now + usage.AHEAD or key is None:
+            return
+        found = self._paying(use, asked.at)
+        if found is None:
+            return
+        for each in found:
+            entry = self._place(each, plain=each.plain and not again)
+        if len(found) != 1 or not found[0].plain or again:
+            entry = 0
+        said = json.dumps(dict(use.metadata)) if use.metadata else "{}"
+        hashed = asked.asking.request_hash
+        self.items.append(Item(uuid7(), asked.asking.principal, key, hashed, use.units, asked.at, said, entry))
+        self.drafted.append(asked)
+
+    def _paying(self, use: Use, at: datetime) -> Sequence[Entry] | None:
+        name = use.user_id, use.feature_code, at
+        if name not in self._payers:
+            known = self._known[use.user_id]
+            plain = purses.plain(known, use.feature_code, at)
             try:
-                remembered[place] = draws.of(known[use.user_id], use.feature_code, use.units, at)
+                found = [plain] if plain else together.entries(draws.of(known, use.feature_code, use.units, at))
             except EntitlementsError:
-                remembered[place] = None
-        if draw := remembered[place]:
-            yield _Item(index, use, asking, draw)
+                return None
+            self._payers[name] = found
+        return self._payers[name]
+
+    def _place(self, entry: Entry, *, plain: bool) -> int:
+        place = self._places.setdefault(entry[:5], len(self.entries) + 1)
+        if place > len(self.entries):
+            self.entries.append(entry)
+        if not plain and self.entries[place - 1].plain:
+            self.entries[place - 1] = self.entries[place - 1]._replace(plain=False)
+        return place
 
 
-def _drawn(items: Sequence[_Item], now: datetime) -> Iterator[tuple[int, Outcome]]:
+def _drawn(
+    asked: Sequence[_Asked], known: Mapping[str, Facts], named: Mapping[str, int], now: datetime
+) -> Iterator[tuple[int, Outcome]]:
     """Draw all that fits as a sum. What is not told of here is still to be drawn."""
-    places: dict[Any, int] = {}
-    entries: list[list[Any]] = []
-    draws_of: list[Draw] = []
-    rows: list[tuple[Any, ...]] = []
-    named = Counter(item.use.event_id for item in items)
-    for item in items:
-        found = draws.entries(item.draw.pools)
-        # One pool without a rollover or a share, and no second use under the same id.
-        place, plain = 0, len(found) == 1 and found[0][8] is None and named[item.use.event_id] == 1
-        # What rolls over is worked out when a counter is made, so such a one is made in its turn.
-        for entry in (entry for entry in found if entry[8] is None):
-            place = places.setdefault((item.draw.feature_code, *entry[:4]), len(entries))
-            if place == len(entries):
-                warned = ",".join(map(str, item.draw.warn_at))
-                entries.append(
-                    [item.draw.feature_code, *entry[:9], warned, item.use.user_id, item.draw.known.version, True]
-                )
-                draws_of.append(item.draw)
-            entries[place][13] &= plain
-        rows.append(_row(item, place + 1 if plain else 0, now))
-    if not entries:
+    draft = _Draft(known, now)
+    for each in asked:
+        draft.add(each, again=named[each.use.event_id] > 1)
+    if not draft.entries:
         return
     with connection.cursor() as cursor:
-        columns = [list(column) for column in (*zip(*entries, strict=True), *zip(*rows, strict=True))]
-        cursor.execute(MANY, [*columns, now, True])
-        drawn, earlier, hashes, crossed = cursor.fetchone()
-    for place in crossed:
-        thresholds.tell(draws_of[place - 1], at=now)
-    for item, row, fitted, past, hashed in zip(items, rows, drawn, earlier, hashes, strict=True):
-        if past is not None:
-            same = hashed == item.asking.request_hash
-            yield item.place, Outcome(past, True) if same else Outcome(error=KeyReused())
-        elif fitted:
-            yield item.place, Outcome(row[0])
-
-
-def _row(item: _Item, entry: int, now: datetime) -> tuple[Any, ...]:
-    said = json.dumps(dict(item.use.metadata)) if item.use.metadata else "{}"
-    asking = item.asking
-    at = item.use.at or now
-    return uuid7(), asking.principal, asking.key, asking.request_hash, item.use.units, at, said, entry
+        said = together.take(cursor, draft.entries, draft.items, now=now, telling=True)
+    for place in said.crossed:
+        entry = draft.entries[place - 1]
+        at = next(each.at for each, item in zip(draft.drafted, draft.items, strict=True) if item.entry == place)
+        thresholds.tell(draws.of(known[entry.user_id], entry.feature_code, 1, at), at=now)
+    for number, (each, item) in enumerate(zip(draft.drafted, draft.items, strict=True), 1):
+        if number not in said.left_out:
+            yield each.place, Outcome(item.id)
+        elif number in said.past:
+            id, hashed = said.past[number]
+            same = hashed == each.asking.request_hash
+            yield each.place, Outcome(id, True) if same else Outcome(error=KeyReused())
 
 
 def _alone(use: Use, principal: str, now: datetime) -> Outcome:

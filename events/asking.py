@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from django.db import models
 
+CANONICAL = json.JSONEncoder(sort_keys=True, default=str)
+
 
 class Keyed(models.Model):
     """A row that a client's POST makes: it carries the client's key, and is the point to recover from."""
@@ -45,8 +47,7 @@ class Asking:
     @classmethod
     def of(cls, principal: str, key: str | None, body: Mapping[str, Any]) -> Asking:
         """Make it from the validated body: the order of its fields does not matter."""
-        canonical = json.dumps(body, sort_keys=True, default=str)
-        return cls(principal, key, hashlib.sha256(canonical.encode()).hexdigest())
+        return cls(principal, key, hashlib.sha256(CANONICAL.encode(body).encode()).hexdigest())
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,8 @@ SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
 }
+# As a server that keeps what it was told.
+DURABLE = {"fsync": "on", "full_page_writes": "on"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,11 @@ def application_url(home: Home) -> str:
     return cluster.application_url(cluster.status()[1])
 
 
-def start(home: Home, *, wanted: int = 0) -> str:
-    """Start the server, or find it running, and return its owner's URL. Mends what a kill left behind."""
+def start(home: Home, *, wanted: int = 0, durable: bool = False) -> str:
+    """Start the server, or find it running, and return its owner's URL. Mends what a kill left behind.
+
+    `durable`: a commit waits for the disk, as in production.
+    """
     cluster = Cluster(home)
     processes = running.working_in(cluster.folder, program="postgres")
     running.wake(processes)
@@ -118,7 +124,7 @@ def start(home: Home, *, wanted: int = 0) -> str:
     _initialise(cluster)
     for _ in range(servers.TRIES):
         try:
-            return cluster.url(_launch(cluster, ports.free(wanted)))
+            return cluster.url(_launch(cluster, ports.free(wanted), DURABLE if durable else {}))
         except servers.PortTaken:
             continue
     raise Trouble("Postgres found no free port.", log=cluster.log)
@@ -183,9 +189,10 @@ def _initdb(cluster: Cluster, folder: Path, password: Path) -> None:
         raise Trouble("Postgres could not make its data folder.", log=cluster.log)
 
 
-def _launch(cluster: Cluster, port: int) -> int:
+def _launch(cluster: Cluster, port: int, more: Mapping[str, str]) -> int:
+    options = _options(port=str(port), **more)
     server = servers.spawn(
-        [str(programs.postgres(cluster.home) / "postgres"), "-D", str(cluster.folder), *_options(port=str(port))],
+        [str(programs.postgres(cluster.home) / "postgres"), "-D", str(cluster.folder), *options],
         folder=cluster.home.postgres,
         log=cluster.log,
         env=servers.environment(**cluster.home.mark("postgres")),

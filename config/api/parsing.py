@@ -18,6 +18,8 @@ from rest_framework.parsers import BaseParser
 MAX_BODY_BYTES = 64 * 1024
 MAX_BATCH_BYTES = 1024 * 1024
 MAX_DEPTH = 20
+# A thousand small things in a list.
+MOST_OPENED = 2048
 # Integers beyond it are no longer exact where numbers are doubles, as in JavaScript.
 MAX_INTEGER = 2**53 - 1
 # One answer names so many places at most.
@@ -96,6 +98,11 @@ def read(body: bytes) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as reason:
         raise Malformed([_wrong("", "not_utf8", f"Byte {reason.start} is no UTF-8.")]) from None
+    plain = _plain(text)
+    return _closely(text) if plain is None else plain
+
+
+def _closely(text: str) -> Any:
     if (position := _too_deep(text)) is not None:
         raise Malformed([_wrong("", "too_deep", f"Nested more than {MAX_DEPTH} deep at character {position}.")])
     try:
@@ -106,6 +113,39 @@ def read(body: bytes) -> Any:
     if errors := [error for error, _ in zip(_faults(found, ""), range(MAX_NAMED), strict=False)]:
         raise Malformed(errors)
     return found
+
+
+def _plain(text: str) -> Any:
+    """Read an object that is good at sight, in a fifth of the time; None for what is to be looked at closely.
+
+    Without a backslash no letter hides: NUL is no JSON, UTF-8 has no lone surrogate, and every quote is a name's or a
+    text's. A name that comes twice leaves quotes that nothing accounts for.
+    """
+    if "\\" in text or not text.startswith("{") or text.count("{") + text.count("[") > MOST_OPENED:
+        return None
+    try:
+        found = json.loads(text, parse_int=_integer, parse_constant=lambda _: math.nan)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and 2 * _texts(found, MAX_DEPTH) == text.count('"') else None
+
+
+def _texts(value: Any, depth: int) -> float:
+    """Count the texts in a value, names too; NaN when it is too deep, or a number is out of range."""
+    kind, count = type(value), 0.0
+    if kind is str:
+        return 1
+    if kind is int:
+        return 0 if -MAX_INTEGER <= value <= MAX_INTEGER else math.nan
+    if kind is float:
+        return 0 if math.isfinite(value) else math.nan
+    if kind is not dict and kind is not list:
+        return 0
+    if not depth:
+        return math.nan
+    for each in value.values() if kind is dict else value:
+        count += 1 if type(each) is str else _texts(each, depth - 1)
+    return count + len(value) if kind is dict else count
 
 
 def escaped(name: str) -> str:

@@ -177,12 +177,24 @@ class CorrectionSaid(Strict):
 def told(outcomes: Mapping[int, Outcome], faults: Mapping[int, str]) -> dict[str, Any]:
     """Show what became of the uses of a batch, by their places in it; `faults` could not be read."""
     recorded = [
-        {"index": place, "id": each.id, "replayed": each.replayed} for place, each in outcomes.items() if each.id
+        {"index": place, "id": str(each.id), "replayed": each.replayed} for place, each in outcomes.items() if each.id
     ]
     errors = [(place, each.error.code, str(each.error)) for place, each in outcomes.items() if each.error]
     errors += [(place, "invalid_request", said) for place, said in faults.items()]
     shown = [{"index": place, "code": code, "detail": detail} for place, code, detail in sorted(errors)]
     return {"data": recorded, "errors": shown}
+
+
+def listed(said: Any) -> Sequence[Any]:
+    """Read the list of a batch: each of its rows is read for itself. Raises ValidationError."""
+    events = said.get("events") if isinstance(said, dict) and len(said) == 1 else None
+    # A thousand fields of DRF's would say of each row only that it is an object.
+    if isinstance(events, list) and 0 < len(events) <= MOST and all(isinstance(each, dict) for each in events):
+        return events
+    body = UsageBatchSaid(data=said)
+    body.is_valid(raise_exception=True)
+    rows: Sequence[Any] = body.validated_data["events"]
+    return rows
 
 
 def read_each(rows: Sequence[Any], *, cloud: bool) -> tuple[dict[int, Use], dict[int, str]]:

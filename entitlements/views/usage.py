@@ -28,6 +28,7 @@ from entitlements.serializers.usage import (
     UsageQuery,
     UsageSaid,
     UsageSerializer,
+    listed,
     read_each,
     read_one,
     told,
@@ -66,9 +67,8 @@ class UsageBatch(APIView):
     def post(self, request: Request) -> Response:
         """Write down at most 1,000 uses, each for itself: 200 says what became of each."""
         cloud = _is(request, CloudEvents)
-        body = UsageBatchSaid(data={"events": request.data} if cloud else request.data)
-        body.is_valid(raise_exception=True)
-        uses, faults = read_each(body.validated_data["events"], cloud=cloud)
+        rows = listed({"events": request.data} if cloud else request.data)
+        uses, faults = read_each(rows, cloud=cloud)
         asker = principal(request).name
         outcomes = usage_batches.record_many(list(uses.values()), principal=asker, now=clock.now())
         return Response(told(dict(zip(uses, outcomes, strict=True)), faults))

@@ -202,3 +202,43 @@ def test_the_fields_take_what_they_say() -> None:
     assert str(fields.ExactDecimal(max_digits=5, decimal_places=2).run_validation(0.4)) == "0.40"
     assert fields.Metadata().run_validation({"k" * 40: "x" * 500}) == {"k" * 40: "x" * 500}
     assert fields.Url().run_validation("http://localhost:3000/?s={CHECKOUT_SESSION_ID}").endswith("}")
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**54), 2**54)
+    | st.floats()
+    | st.text(st.sampled_from('ab"\\\x00\x01\ud800é{[')),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=12,
+)
+PARTS = st.sampled_from(
+    ['{"a":', '"b"', ",", "[", "]", "}", "1", "1e999", "NaN", ":", " ", "\x00", "\x01", "1" * 18, "é"]
+)
+
+
+@given(value=VALUES, escaped=st.booleans(), depth=st.integers(0, 22), parts=st.lists(PARTS, max_size=12))
+def test_what_is_good_at_sight_is_good_when_looked_at_closely(
+    value: Any, escaped: bool, depth: int, parts: list[str]
+) -> None:
+    """And says the same; written as JSON, in depth, and as nonsense."""
+    nested = '{"a":' * depth + json.dumps(value, ensure_ascii=escaped) + "}" * depth
+
+    for text in (nested, "{" + "".join(parts), '{"a":1,' + nested[1:], nested.replace("[", "{").replace("]", "}")):
+        found = parsing._plain(text)
+        assert found is None or found == parsing._closely(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a":1,"a":1}', '{"a":{"b":"c","b":"c"}}', '{"a":9007199254740992}', '{"a":NaN}', '{"a":1e999}', '{"a":"b\x00"}'],
+)
+def test_what_is_no_good_is_not_good_at_sight(text: str) -> None:
+    assert parsing._plain(text) is None
+
+
+def test_what_is_usual_is_good_at_sight() -> None:
+    for depth in (1, 20):
+        assert parsing._plain('{"a":' * depth + '"é"' + "}" * depth) is not None
+    assert parsing._plain('{"a":' * 21 + "1" + "}" * 21) is None
