@@ -125,7 +125,7 @@ def _from_postgres(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) 
         return {}
     gauges.MISSES.inc(len(user_ids))
     began = time.monotonic()
-    read = facts.read_many(user_ids) if len(user_ids) > 1 else {user_ids[0]: facts.read(user_ids[0])}
+    read = facts.read_many(user_ids) if len(user_ids) > 1 else {user_ids[0]: facts.fetch(user_ids[0])}
     _learn_catalog(max(known.catalog for known in read.values()))
     changes = [change_of(known) for known in read.values()]
     if time.monotonic() - began > SLOWEST_SECONDS:
