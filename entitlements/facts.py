@@ -81,8 +81,10 @@ def fetch(user_id: str) -> Facts:
     # To libpq it would be the end of the text.
     if "\x00" in user_id:
         return read(user_id)
-    asked = time.monotonic()
-    with connection.wrap_database_errors, connection.pool.connection() as own:  # type: ignore[attr-defined]
+    asked, pool = time.monotonic(), connection.pool  # type: ignore[attr-defined]
+    # Django opens it with its own first question, which may not have come yet.
+    pool.open()
+    with connection.wrap_database_errors, pool.connection() as own:
         found = _prepared(own.pgconn, user_id.encode())
     if found is None:
         return read(user_id)

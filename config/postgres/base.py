@@ -9,6 +9,10 @@ from psycopg_pool import ConnectionPool
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    # The stubs do not know them.
+    _connection_pools: dict[str, Any]
+    _configure_connection: Any
+
     @property
     def pool(self) -> Any:
         """Return the pool of this database, made as Django makes it but for the look at each connection."""

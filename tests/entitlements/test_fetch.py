@@ -66,3 +66,12 @@ def test_a_connection_that_was_ended_is_noticed(known: None) -> None:
             stands(own)
 
     assert facts.fetch("ann") == asked
+
+
+def test_it_may_be_the_first_question_of_a_process(known: None) -> None:
+    """Nobody has opened the pool yet."""
+    asked = facts.fetch("ann")
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
+
+    assert facts.fetch("ann") == asked
