@@ -20,7 +20,7 @@ from rest_framework.exceptions import APIException
 from config import metrics
 from config.api.authentication import SERVICE_KEY, Principal, believed
 from config.api.leases import Lease
-from config.api.limiting import lease, policy_of, told
+from config.api.limiting import lease, policy_of
 from config.api.permissions import reach_of
 from config.api.roles import Reach
 from config.lane import MOST_LEARNED, Headers
@@ -91,7 +91,7 @@ class CheckLane:
         """Answer, or let Django answer."""
         if environ["PATH_INFO"] != PATH or not environ.keys().isdisjoint(UNUSUAL) or environ.get("SCRIPT_NAME"):
             return self._django(environ, start_response)
-        started, method = time.perf_counter(), environ["REQUEST_METHOD"]
+        now, method = time.monotonic(), environ["REQUEST_METHOD"]
         asked = self._asked(environ, method)
         caller = self._caller(environ) if asked else None
         if asked is None or caller is None:
@@ -106,12 +106,12 @@ class CheckLane:
         layout = self._layouts.get(place)
         if layout is None:
             return self._django(environ, self._learning(start_response, place))
-        text = self._body(caller, asked, method)
-        headers = _headers(layout, caller, environ.get("HTTP_X_REQUEST_ID"), text) if text else None
+        text = self._body(caller, asked, method, now)
+        headers = _headers(layout, caller, environ.get("HTTP_X_REQUEST_ID"), text, now) if text else None
         if text is None or headers is None:
             return self._django(environ, start_response)
         start_response("200 OK", headers)
-        self._tallies[method].note(started, time.perf_counter())
+        self._tallies[method].note(now, time.monotonic())
         return [text]
 
     def _asked(self, environ: WSGIEnvironment, method: str) -> Asked | None:
@@ -131,6 +131,12 @@ class CheckLane:
 
     def _caller(self, environ: WSGIEnvironment) -> Caller | None:
         header = environ.get("HTTP_AUTHORIZATION", "")
+        known = self._callers.get(header)
+        if known is not None and time.time() < known.until:
+            return known
+        return self._introduced(header)
+
+    def _introduced(self, header: str) -> Caller | None:
         # A token is old within minutes; a key opens the door for months, and only its hash is kept.
         name = sha256(header.encode(errors="surrogatepass")).digest() if header.startswith(KEY) else header
         known = self._callers.get(name)
@@ -147,13 +153,13 @@ class CheckLane:
         self._callers[name] = known = _caller(until, asking)
         return known
 
-    def _body(self, caller: Caller, asked: Asked, method: str) -> bytes | None:
+    def _body(self, caller: Caller, asked: Asked, method: str, now: float) -> bytes | None:
         reach, user_id = caller.reaches[method], asked.user_id
         if reach is Reach.ANY and user_id is not None:
-            return body(user_id, asked)
+            return body(user_id, asked, now)
         if reach is Reach.OWN and (user_id is None or user_id == caller.user_id):
             mine = asked if user_id else self._questions.of_oneself(asked, caller.user_id)
-            return body(caller.user_id, mine) if mine else None
+            return body(caller.user_id, mine, now) if mine else None
         return None
 
     def _learning(self, start_response: StartResponse, place: tuple[Any, ...]) -> StartResponse:
@@ -182,17 +188,17 @@ def _layout(headers: Headers) -> Layout:
     return Layout(list(headers), tuple(names.index(name) if name in names else None for name in OF_ONE_ANSWER))
 
 
-def _headers(layout: Layout, caller: Caller, asked_id: str | None, text: bytes) -> Headers | None:
+def _headers(layout: Layout, caller: Caller, asked_id: str | None, text: bytes, now: float) -> Headers | None:
     """Take one of the quota and tell the rest of it; None when there is none."""
     length, request_id, limit = layout.places
     if length is None or request_id is None or (limit is None) != (caller.lease is None):
         return None
     headers = layout.headers.copy()
     if caller.lease is not None and limit is not None:
-        policy, _, allowed, remaining, reset = caller.lease.spend()
-        if not allowed:
+        told = caller.lease.told(now)
+        if told is None:
             return None
-        headers[limit] = "RateLimit", told(policy, remaining, reset)
+        headers[limit] = "RateLimit", told
     headers[length] = "Content-Length", str(len(text))
     headers[request_id] = "X-Request-Id", id_of(asked_id) if asked_id else numbered()
     return headers

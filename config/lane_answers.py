@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import lru_cache
 from secrets import token_hex
 
 from django.db import Error, connection
@@ -21,30 +22,48 @@ from events import clock
 AS_OF, FRESH_UNTIL = token_hex(16), token_hex(16)
 # Times are written in UTC, with Z for the offset.
 OFFSET = -len("+00:00")
+SECOND = timedelta(seconds=1)
+TICKS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An answer from these facts in three parts, with its two moments between them; good until `until`."""
+    """An answer from these facts in three parts, with its two moments between them; good from `since` until `until`.
+
+    Fresh for `kept` seconds, and no longer than it is good. Moments are microseconds since 1970.
+    """
 
     known: Facts
-    until: datetime
-    kept: timedelta
+    since: int
+    until: int
+    kept: int
     parts: tuple[bytes, bytes, bytes]
 
-    def at(self, moment: datetime) -> bytes:
+    def at(self, moment: int) -> bytes:
         """Tell it at a moment."""
         before, between, after = self.parts
-        fresh_until = min(moment + self.kept, self.until)
-        times = moment.isoformat()[:OFFSET].encode(), fresh_until.isoformat()[:OFFSET].encode()
-        return b"%b%b%b%b%b" % (before, times[0], between, times[1], after)
+        second, rest = divmod(moment, TICKS)
+        fraction = b".%06d" % rest if rest else b""
+        if moment + self.kept * TICKS > self.until:
+            return b"%b%b%b%b%b%b" % (before, _text(second), fraction, between, _written(self.until), after)
+        return b"%b%b%b%b%b%b%b" % (
+            before,
+            _text(second),
+            fraction,
+            between,
+            _text(second + self.kept),
+            fraction,
+            after,
+        )
 
 
-def body(user_id: str, asked: Asked) -> bytes | None:
-    """Return the answer now; None when it cannot be had."""
-    known, at, ready = snapshot.peek(user_id), clock.peek(), asked.answer
-    if at is not None and known is not None and ready is not None and ready.known is known and at < ready.until:
-        return ready.at(at)  # type: ignore[no-any-return]
+def body(user_id: str, asked: Asked, now: float) -> bytes | None:
+    """Return the answer at `now` (`time.monotonic()`); None when it cannot be had."""
+    known, ready = snapshot.peek(user_id, now), asked.answer
+    if known is not None and ready is not None and ready.known is known:
+        moment = clock.ticks(now)
+        if moment is not None and ready.since <= moment < ready.until:
+            return ready.at(moment)  # type: ignore[no-any-return]
     try:
         return _made(known or snapshot.current(user_id), asked)
     except Error:
@@ -63,6 +82,16 @@ def _made(known: Facts, asked: Asked) -> bytes:
     text = rendered({**shown(decision), "as_of": f"{AS_OF}Z", "fresh_until": f"{FRESH_UNTIL}Z"})
     before, _, rest = text.partition(AS_OF.encode())
     between, _, after = rest.partition(FRESH_UNTIL.encode())
-    kept = KEPT if decision.allowed else NO_KEPT
-    asked.answer = ready = Ready(known, decision.changes_at or FAR, kept, (before, between, after))
-    return ready.at(at)
+    kept = (KEPT if decision.allowed else NO_KEPT) // SECOND
+    since, until = clock.microseconds(at), clock.microseconds(decision.changes_at or FAR)
+    asked.answer = ready = Ready(known, since, until, kept, (before, between, after))
+    return ready.at(since)
+
+
+@lru_cache(maxsize=256)
+def _text(second: int) -> bytes:
+    return (clock.EPOCH + timedelta(seconds=second)).isoformat()[:OFFSET].encode()
+
+
+def _written(moment: int) -> bytes:
+    return (clock.EPOCH + timedelta(microseconds=moment)).isoformat()[:OFFSET].encode()

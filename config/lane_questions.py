@@ -40,8 +40,8 @@ class Questions:
 
     def of_query(self, query: str) -> Asked | None:
         """Return what an address asks; None for what the view shall judge."""
-        if query in self._read:
-            return self._read[query]
+        if (known := self._read.get(query)) is not None or query in self._read:
+            return known
         if plain := PLAIN.fullmatch(query):
             return self._remember(query, Asked(plain[1], plain[2], 1))
         if not query.isascii() or len(query) > LONGEST_QUERY:

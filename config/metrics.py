@@ -56,7 +56,7 @@ class Tally:
         self._lock = threading.Lock()
 
     def note(self, started: float, ended: float) -> None:
-        """Note one that was answered between two moments of `time.perf_counter()`."""
+        """Note one that was answered between two moments of `time.monotonic()`."""
         self._waiting.append(ended - started)
         if ended - self._told_at >= self.SECONDS_APART or len(self._waiting) >= self.AT_ONCE:
             self._told_at = ended

@@ -23,7 +23,7 @@ log = structlog.get_logger("farebox.requests")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 PROCESS = token_hex(10)
-numbers = itertools.count()
+numbers = itertools.count(10**11)
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
@@ -55,7 +55,7 @@ def id_of(asked: str) -> str:
 
 def numbered() -> str:
     """Return a new id, made fast: it names a request in somebody's logs, and keeps nobody out."""
-    return f"{PROCESS}{next(numbers):012x}"
+    return PROCESS + str(next(numbers))
 
 
 def tell(method: str, route: str, code: int, seconds: float, *, user_id: str = "") -> None:

@@ -99,7 +99,7 @@ TEMPLATES: list[dict[str, Any]] = [
 # ---- Postgres: the truth and the queue -----------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/farebox")}
 # A connection that Postgres has ended is noticed before it is used, and replaced.
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"] |= {"ENGINE": "config.postgres", "CONN_HEALTH_CHECKS": True}
 DATABASES["default"]["OPTIONS"] = {
     "pool": {"min_size": 1, "max_size": env.int("DB_MAX_CONNECTIONS", 10), "timeout": 10},
     # A lost lock or a runaway query must not hold the others: the whole transaction is tried again.

@@ -98,9 +98,13 @@ class Reader:
 
     def ids(self) -> list[UUID]:
         """Read ids."""
+        return [UUID(bytes=each) for each in self.raw_ids()]
+
+    def raw_ids(self) -> list[bytes]:
+        """Read ids, as bytes."""
         count, shared = self.number(), self.number()
         prefix = self.raw(shared)
-        return [UUID(bytes=prefix + self.raw(16 - shared)) for _each in range(count)]
+        return [prefix + self.raw(16 - shared) for _each in range(count)]
 
     def rest(self) -> bytes:
         """Read all that is left."""

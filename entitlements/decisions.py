@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,8 @@ from pricing.models import Feature
 
 # A no is asked again sooner: somebody may be waiting for it to turn.
 KEPT, NO_KEPT = timedelta(seconds=30), timedelta(seconds=5)
+# What a decision will be made of, by its names: a frozen one that is copied at each step costs twice the answer.
+Draft = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,60 +92,88 @@ def decide(
     `requested` units are asked for; 0 reads the state only. Deny first, then allow or another value, then grants.
     `outside`: the question named a family that the user is not in.
     """
-    no = Decision(user_id, code, at, allowed=False, reason_code=ReasonCode.FEATURE_UNKNOWN)
+    return Decision(
+        **_decided(
+            {
+                "user_id": user_id,
+                "feature_code": code,
+                "as_of": at,
+                "allowed": False,
+                "reason_code": ReasonCode.FEATURE_UNKNOWN,
+            },
+            feature,
+            grants,
+            requested,
+            rules,
+            tallies,
+            outside=outside,
+        )
+    )
+
+
+def _decided(
+    no: Draft,
+    feature: Feature | None,
+    grants: Sequence[Grant],
+    requested: int,
+    rules: Sequence[Rule],
+    tallies: Tallies,
+    *,
+    outside: bool,
+) -> Draft:
+    at: datetime = no["as_of"]
     if feature is None:
         return no
-    no = replace(no, kind=feature.kind, changes_at=boundaries.following(feature, grants, rules, at))
+    no = no | {"kind": feature.kind, "changes_at": boundaries.following(feature, grants, rules, at)}
     if feature.archived_at is not None and feature.archived_at <= at:
-        return replace(no, reason_code=ReasonCode.FEATURE_ARCHIVED)
+        return no | {"reason_code": ReasonCode.FEATURE_ARCHIVED}
     if outside:
-        return replace(no, reason_code=ReasonCode.NOT_FAMILY_MEMBER)
+        return no | {"reason_code": ReasonCode.NOT_FAMILY_MEMBER}
     said = in_force(rules, at)
     rule = said[0] if said else None
     if rule and rule.effect == "deny":
-        return replace(no, reason_code=ReasonCode.OVERRIDE_DENY, source=said_by(rule), expires_at=rule.ends_at)
+        return no | {"reason_code": ReasonCode.OVERRIDE_DENY, "source": said_by(rule), "expires_at": rule.ends_at}
     open_ = [grant for grant in grants if barred(grant, at) is None]
     if not open_ and rule is None:
         return _refused(no, overlap.telling(grants, at)) if grants else _never(no)
-    dated = _dated(no, overlap.lasting(open_, at)) if open_ else replace(no, expires_at=rule.ends_at if rule else None)
+    dated = _dated(no, overlap.lasting(open_, at)) if open_ else no | {"expires_at": rule.ends_at if rule else None}
     return _given(dated, feature, open_, rule, requested, tallies)
 
 
-def _never(no: Decision) -> Decision:
-    return replace(no, reason_code=ReasonCode.NO_ENTITLEMENT)
+def _never(no: Draft) -> Draft:
+    return no | {"reason_code": ReasonCode.NO_ENTITLEMENT}
 
 
-def _refused(no: Decision, grant: Grant) -> Decision:
-    reason = barred(grant, no.as_of) or ReasonCode.NO_ENTITLEMENT
-    return replace(_dated(no, grant), reason_code=reason, source=origin_of(grant), in_grace=False)
+def _refused(no: Draft, grant: Grant) -> Draft:
+    reason = barred(grant, no["as_of"]) or ReasonCode.NO_ENTITLEMENT
+    return _dated(no, grant) | {"reason_code": reason, "source": origin_of(grant), "in_grace": False}
 
 
 def _given(
-    dated: Decision, feature: Feature, grants: Sequence[Grant], rule: Rule | None, requested: int, tallies: Tallies
-) -> Decision:
+    dated: Draft, feature: Feature, grants: Sequence[Grant], rule: Rule | None, requested: int, tallies: Tallies
+) -> Draft:
     if feature.kind == Feature.Kind.METERED:
-        reading = meters.read(dated.user_id, feature, grants, rule, at=dated.as_of, tallies=tallies)
+        reading = meters.read(dated["user_id"], feature, grants, rule, at=dated["as_of"], tallies=tallies)
         return _metered(dated, reading, rule, requested)
     value: Any = None
     if feature.kind == Feature.Kind.STATIC and grants:
-        winner, value = overlap.merged(grants, feature.merge, user_id=dated.user_id, choices=feature.choices)
+        winner, value = overlap.merged(grants, feature.merge, user_id=dated["user_id"], choices=feature.choices)
     elif grants:
-        winner = overlap.lasting(grants, dated.as_of)
+        winner = overlap.lasting(grants, dated["as_of"])
     if rule is not None:
         value = rule.value if rule.effect == "value" else value
-        return replace(
-            dated,
-            allowed=True,
-            reason_code=ReasonCode.OVERRIDE_ALLOW,
-            value=value,
-            source=said_by(rule),
-            in_grace=False,
-        )
+        return dated | {
+            "allowed": True,
+            "reason_code": ReasonCode.OVERRIDE_ALLOW,
+            "value": value,
+            "source": said_by(rule),
+            "in_grace": False,
+        }
     reason = _special(dated, winner) or ReasonCode.GRANTED
-    return replace(_by(dated, winner), allowed=True, reason_code=reason, value=value)
+    return _by(dated, winner) | {"allowed": True, "reason_code": reason, "value": value}
 
 
-def _metered(dated: Decision, reading: Reading, rule: Rule | None, requested: int) -> Decision:
+def _metered(dated: Draft, reading: Reading, rule: Rule | None, requested: int) -> Draft:
     winner = reading.next.grant if reading.next else None
     fits = reading.left is None or requested <= reading.left
     let_through = reading.soft or (rule is not None and rule.effect == "allow")
@@ -153,23 +183,22 @@ def _metered(dated: Decision, reading: Reading, rule: Rule | None, requested: in
         reason = ReasonCode.MEMBER_CAP_REACHED
     else:
         reason = ReasonCode.LIMIT_REACHED
-    by = _by(dated, winner) if winner else replace(dated, source=said_by(rule) if rule else None)
-    return replace(
-        by,
-        allowed=fits or let_through,
-        reason_code=reason,
-        limit=reading.limit,
-        unlimited=reading.limit is None,
-        used=reading.used,
-        reserved=reading.reserved,
-        remaining=reading.left,
-        overage=reading.overage,
-        warning=reading.warning,
-        period=reading.next.period if reading.next else None,
-    )
+    by = _by(dated, winner) if winner else dated | {"source": said_by(rule) if rule else None}
+    return by | {
+        "allowed": fits or let_through,
+        "reason_code": reason,
+        "limit": reading.limit,
+        "unlimited": reading.limit is None,
+        "used": reading.used,
+        "reserved": reading.reserved,
+        "remaining": reading.left,
+        "overage": reading.overage,
+        "warning": reading.warning,
+        "period": reading.next.period if reading.next else None,
+    }
 
 
-def _allowing(dated: Decision, reading: Reading, winner: Grant | None, rule: Rule | None, *, fits: bool) -> ReasonCode:
+def _allowing(dated: Draft, reading: Reading, winner: Grant | None, rule: Rule | None, *, fits: bool) -> ReasonCode:
     if rule is not None and (winner is None or not fits or reading.next is None or reading.next.grant is None):
         return ReasonCode.OVERRIDE_ALLOW
     if not fits:
@@ -178,25 +207,24 @@ def _allowing(dated: Decision, reading: Reading, winner: Grant | None, rule: Rul
     return (_special(dated, winner) if winner else None) or plain
 
 
-def _special(dated: Decision, winner: Grant) -> ReasonCode | None:
+def _special(dated: Draft, winner: Grant) -> ReasonCode | None:
     """Name what the user should know: what he paid for is over, or he has not paid yet."""
-    if dated.in_grace:
+    if dated.get("in_grace"):
         return ReasonCode.IN_GRACE
     return ReasonCode.TRIAL if winner.source_type == "trial" else None
 
 
-def _dated(decision: Decision, grant: Grant) -> Decision:
-    return replace(
-        decision,
-        in_grace=in_grace(grant, decision.as_of),
-        grace_until=grant.grace_until,
-        expires_at=grant.ends_at,
-    )
+def _dated(decision: Draft, grant: Grant) -> Draft:
+    return decision | {
+        "in_grace": in_grace(grant, decision["as_of"]),
+        "grace_until": grant.grace_until,
+        "expires_at": grant.ends_at,
+    }
 
 
-def _by(decision: Decision, grant: Grant) -> Decision:
-    shared = grant.family_id is not None and grant.user_id != decision.user_id
-    return replace(decision, source=origin_of(grant), family_id=str(grant.family_id) if shared else None)
+def _by(decision: Draft, grant: Grant) -> Draft:
+    shared = grant.family_id is not None and grant.user_id != decision["user_id"]
+    return decision | {"source": origin_of(grant), "family_id": str(grant.family_id) if shared else None}
 
 
 def origin_of(grant: Grant) -> Origin:

@@ -29,35 +29,35 @@ class Halves(Generic[Kept]):
 
     def __init__(self, size: Callable[[str, Kept], int]) -> None:
         self._size = size
-        self._young: dict[str, Kept] = {}
+        self.young: dict[str, Kept] = {}
         self._old: dict[str, Kept] = {}
         self._bytes = 0
 
     def get(self, key: str) -> Kept | None:
         """Return what is remembered; reads no lock."""
-        found = self._young.get(key)
+        found = self.young.get(key)
         return self._old.get(key) if found is None else found
 
     def is_old(self, key: str) -> bool:
         """Say whether it is about to be forgotten, unless it is put again."""
-        return key not in self._young
+        return key not in self.young
 
     def put(self, key: str, kept: Kept, budget: int) -> None:
         """Remember it."""
         if self._bytes > budget // 2:
-            self._old, self._young, self._bytes = self._young, {}, 0
+            self._old, self.young, self._bytes = self.young, {}, 0
         self._old.pop(key, None)
-        self._young[key] = kept
+        self.young[key] = kept
         self._bytes += self._size(key, kept)
 
     def drop(self, key: str) -> None:
         """Forget it."""
-        self._young.pop(key, None)
+        self.young.pop(key, None)
         self._old.pop(key, None)
 
     def clear(self) -> None:
         """Forget all."""
-        self._young, self._old, self._bytes = {}, {}, 0
+        self.young, self._old, self._bytes = {}, {}, 0
 
 
 class Memory:
@@ -75,14 +75,13 @@ class Memory:
 
     def get(self, user_id: str, now: float) -> Facts | None:
         """Return what is remembered of a user and not over yet."""
-        found = self._facts.get(user_id)
+        found = self._facts.young.get(user_id)
         if found is None:
-            return self._unpacked(user_id, now)
-        if now >= found[0]:
-            return None
-        if self._facts.is_old(user_id):
+            found = self._facts.get(user_id)
+            if found is None:
+                return self._unpacked(user_id, now)
             self._keep(user_id, found)
-        return found[1]
+        return found[1] if now < found[0] else None
 
     def put(self, user_id: str, packet: bytes, end: float) -> None:
         """Remember a packet until `end`."""

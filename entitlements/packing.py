@@ -8,7 +8,7 @@ shape. What only a few have stands in the packet itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from hashlib import blake2b
@@ -37,10 +37,13 @@ TERMS = ("plan_id", "version", "limit", "period", "soft", "value", "anchor", "ti
 )
 OWN, UUID_SOURCE, OF_FAMILY, ENDS, GRACE, SHARED = 1, 2, 4, 8, 16, 32
 REF_BYTES = 8
+LONGEST_VERSION = 10
 # So many shapes are kept; when there are more, packets carry their own.
 MOST_SHAPES = 4096
 
 Shape = Sequence[tuple[str, Mapping[str, Any]]]
+# The id of a grant, what it has in common with others, and its terms.
+Row = tuple[bytes, Mapping[str, Any], Mapping[str, Any]]
 _together, _terms = attrgetter(*TOGETHER), attrgetter(*TERMS)
 _rule = attrgetter(*(field.name for field in fields(Rule)))
 
@@ -76,6 +79,26 @@ class Shapes:
 
 
 shapes = Shapes()
+
+
+class Unfolded(Mapping[str, tuple[Grant, ...]]):
+    """The grants of a packet by feature code, each made when it is first asked for: a check asks for one feature."""
+
+    def __init__(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        self._rows = rows
+        self._made: dict[str, tuple[Grant, ...]] = {}
+
+    def __getitem__(self, code: str) -> tuple[Grant, ...]:
+        if (made := self._made.get(code)) is None:
+            rows = self._rows[code]
+            made = self._made[code] = tuple(Grant(id=UUID(bytes=id), **all_, **terms) for id, all_, terms in rows)
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def pack(known: Facts) -> tuple[bytes, Mapping[bytes, bytes]]:
@@ -117,7 +140,7 @@ def bare(version: int) -> bytes:
 
 def is_bare(packet: bytes) -> bool:
     """Say whether a packet says no more than its version."""
-    return packet == bare(version_of(packet))
+    return len(packet) <= LONGEST_VERSION and packet == bare(version_of(packet))
 
 
 def version_of(packet: bytes) -> int:
@@ -139,15 +162,15 @@ def unpack(user_id: str, packet: bytes, *, catalog: int = 0) -> Facts:
     named = [of.raw(REF_BYTES) for _each in range(of.number())]
     catalog = max(of.number(), catalog)
     family = of.ids()
-    grants: dict[str, tuple[Grant, ...]] = {}
+    rows: dict[str, list[Row]] = {}
     for _each in range(of.number()):
         together, ids, shared = _unpack_group(of, user_id)
         shape = shapes.get(named[of.number()]) if shared else _shape(of.text().encode())
         for id, (code, terms) in zip(ids, shape, strict=True):
-            grants[code] = (*grants.get(code, ()), Grant(id=id, **together, **terms))
+            rows.setdefault(code, []).append((id, together, terms))
     said = of.text()
     rules = _rules_in(json.loads(said)) if said else {}
-    return Facts(user_id, version, catalog, family[0] if family else None, grants, rules)
+    return Facts(user_id, version, catalog, family[0] if family else None, Unfolded(rows), rules)
 
 
 def _text(rows: Iterable[tuple[str, Grant]]) -> bytes:
@@ -194,7 +217,7 @@ def _pack_group(to: Writer, rows: Sequence[tuple[str, Grant]], user_id: str, sha
     to.ids([each.id for _code, each in rows])
 
 
-def _unpack_group(of: Reader, user_id: str) -> tuple[dict[str, Any], list[UUID], bool]:
+def _unpack_group(of: Reader, user_id: str) -> tuple[dict[str, Any], list[bytes], bool]:
     flags = of.number()
     together: dict[str, Any] = {
         "user_id": user_id if flags & OWN else of.text(),
@@ -209,7 +232,7 @@ def _unpack_group(of: Reader, user_id: str) -> tuple[dict[str, Any], list[UUID],
         "grace_until": of.moment(starts_at) if flags & GRACE else None,
         "family_id": UUID(bytes=of.raw(16)) if flags & OF_FAMILY else None,
     }
-    return together, of.ids(), bool(flags & SHARED)
+    return together, of.raw_ids(), bool(flags & SHARED)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from entitlements import gauges, packing
 from entitlements.bits import Reader, Writer
+from entitlements.wire import Command, Wire
 
 TIMEOUT_SECONDS, AWAY_SECONDS = 0.05, 2.0
 # A version stays longer than what it says counts: a fetch that was slower than its end must still meet it.
@@ -66,6 +67,7 @@ class Shelf:
 
     def __init__(self, url: str, name: str) -> None:
         self._valkey = connected(url, TIMEOUT_SECONDS)
+        self._wire = Wire(self._valkey)
         self._name = name
         self._away_until = 0.0
         self._put_at: dict[bytes, float] = {}
@@ -98,11 +100,8 @@ class Shelf:
         return True
 
     def _look(self, user_ids: Sequence[str]) -> dict[str, Found]:
-        line = self._valkey.pipeline(transaction=False)
-        for user_id in user_ids:
-            line.pttl(self._key(user_id))
-            line.get(self._key(user_id))
-        said = line.execute()
+        keys = [self._key(user_id) for user_id in user_ids]
+        said = self._wire.ask([(word, key) for key in keys for word in (b"PTTL", b"GET")])
         found = {
             user_id: Found(packet, milliseconds / 1000 - LINGER_SECONDS)
             for user_id, milliseconds, packet in zip(user_ids, said[::2], said[1::2], strict=True)
@@ -119,17 +118,19 @@ class Shelf:
                     packing.shapes.learn(text)
 
     def _keep_all(self, changes: Sequence[Change], *, tell: bool = False) -> list[bool]:
-        line = self._valkey.pipeline(transaction=False)
+        commands: list[Command] = []
         now = time.monotonic()
         shapes = {ref: text for change in changes for ref, text in change.shapes.items()}
         due = [ref for ref in shapes if now - self._put_at.get(ref, -SHAPE_AGAIN_SECONDS) >= SHAPE_AGAIN_SECONDS]
         for ref in due:
-            line.set(self._key_of_shape(ref), shapes[ref], ex=SHAPE_SECONDS)
+            commands.append((b"SET", self._key_of_shape(ref), shapes[ref], b"EX", b"%d" % SHAPE_SECONDS))
         for change in changes:
             milliseconds = int((max(change.seconds, 0) + LINGER_SECONDS) * 1000)
-            told = (self.channel, message(change)) if tell else ("", "")
-            line.eval(KEEP, 1, self._key(change.user_id), change.packet, milliseconds, *told)
-        said = line.execute()[len(due) :]
+            told = (self.channel.encode(), message(change)) if tell else (b"", b"")
+            commands.append(
+                (b"EVAL", KEEP.encode(), b"1", self._key(change.user_id), change.packet, b"%d" % milliseconds, *told)
+            )
+        said = self._wire.ask(commands)[len(due) :]
         self._put_at |= dict.fromkeys(due, now)
         gauges.STALE_AVOIDED.inc(said.count(0))
         return [bool(kept) for kept in said]

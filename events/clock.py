@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
 # For so long the process's own clock goes on from what the database's said: they drift apart by microseconds.
 TRUSTED_SECONDS = 1.0
 _heard: tuple[datetime, float] | None = None
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The same: a moment in microseconds since 1970, and when the question was asked.
+_counted: tuple[int, float] = 0, -TRUSTED_SECONDS
 
 
 def now() -> datetime:
@@ -28,8 +31,8 @@ def learn(moment: datetime, asked: float) -> None:
     From then, and not from the answer: what is worked out may be ahead by the way there, and is never behind a moment
     that was written down before.
     """
-    global _heard
-    _heard = moment, asked
+    global _heard, _counted
+    _heard, _counted = (moment, asked), (microseconds(moment), asked)
 
 
 def near() -> datetime:
@@ -44,3 +47,15 @@ def peek() -> datetime | None:
     moment, asked = _heard
     gone = time.monotonic() - asked
     return moment + timedelta(seconds=gone) if gone < TRUSTED_SECONDS else None
+
+
+def ticks(now: float) -> int | None:
+    """Return the same at `now` (`time.monotonic()`) in microseconds since 1970."""
+    moment, asked = _counted
+    gone = now - asked
+    return moment + int(gone * 1_000_000) if gone < TRUSTED_SECONDS else None
+
+
+def microseconds(moment: datetime) -> int:
+    """Count a moment from 1970 on."""
+    return (moment - EPOCH) // timedelta(microseconds=1)

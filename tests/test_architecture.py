@@ -114,6 +114,7 @@ def test_nothing_else_opens_a_connection(file: Path) -> None:
         "config/api/limiting.py": {"redis", "limits"},
         "entitlements/shelf.py": {"redis"},
         "entitlements/listening.py": {"redis"},
+        "entitlements/wire.py": {"redis"},
         "events/mail.py": {"django.core.mail"},
         "config/api/pace.py": {"limits"},
     }
@@ -139,7 +140,8 @@ def test_modules_and_functions_stay_short(file: Path) -> None:
 @pytest.mark.parametrize("file", modules(*PACKAGES), ids=named)
 def test_names_say_what_a_thing_is(file: Path) -> None:
     """No services, utils, helpers, common; no such module, function or class."""
-    assert file.stem not in FORBIDDEN_NAMES
+    # By this name Django loads the way to its database.
+    assert file.stem not in FORBIDDEN_NAMES or named(file) == "config/postgres/base.py"
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             assert node.name.lower() not in FORBIDDEN_NAMES, f"{named(file)}: {node.name}"

@@ -27,6 +27,11 @@ class Spent(NamedTuple):
     reset: int
 
 
+def told(policy: str, remaining: int | str, reset: int) -> str:
+    """Say what is left of a quota, as RateLimit does (draft-ietf-httpapi-ratelimit-headers-10)."""
+    return f'"{policy}";r={remaining};t={reset}'
+
+
 # Takes so many of the quota of a policy and a name, or refuses them all.
 Take = Callable[[str, str, int], Spent]
 
@@ -38,19 +43,32 @@ class Lease:
         self._policy, self._who, self._take = policy, who, take
         self._lock = threading.Lock()
         self._taken, self._left, self._ends_at = Spent(policy, 0, False, 0, 0), 0, 0.0
+        self._remaining, self._words = 0, ""
         # Given out in this second and in the one before.
         self._size, self._second, self._now, self._before = 0, 0, 0, 0
 
     def spend(self) -> Spent:
         """Give out one of what is held, or take more. What it tells is a second old at most."""
         with self._lock:
-            if not self._left or time.monotonic() >= self._ends_at:
-                self._more(time.monotonic())
-            if not self._left:
+            if not self._gives(time.monotonic()):
                 return self._taken
-            self._left -= 1
             policy, quota, allowed, remaining, reset = self._taken
             return Spent(policy, quota, allowed, remaining + self._left, reset)
+
+    def told(self, now: float) -> str | None:
+        """Do the same at `now` (`time.monotonic()`), and say it as RateLimit does; None when there is none left."""
+        with self._lock:
+            if not self._gives(now):
+                return None
+            return self._words % (self._remaining + self._left)
+
+    def _gives(self, now: float) -> bool:
+        if not self._left or now >= self._ends_at:
+            self._more(now)
+        if not self._left:
+            return False
+        self._left -= 1
+        return True
 
     def _more(self, now: float) -> None:
         self._note(int(now))
@@ -61,6 +79,7 @@ class Lease:
         if not taken.allowed and size > 1:
             size, taken = 1, self._take(self._policy, self._who, 1)
         self._taken, self._ends_at = taken, now + LIFE_SECONDS
+        self._remaining, self._words = taken.remaining, told(taken.policy, "%d", taken.reset)
         self._left = self._size = size if taken.allowed else 0
 
     def _note(self, second: int) -> None:

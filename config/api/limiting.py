@@ -26,7 +26,7 @@ from rest_framework.throttling import BaseThrottle
 
 from config.api.addresses import network
 from config.api.authentication import Principal, Role, principal
-from config.api.leases import LIFE_SECONDS, Lease, Leases, Spent
+from config.api.leases import LIFE_SECONDS, Lease, Leases, Spent, told
 from config.api.permissions import operation
 
 if TYPE_CHECKING:
@@ -114,11 +114,6 @@ def show(response: HttpResponse, request: HttpRequest) -> None:
     if spent:
         response["RateLimit-Policy"] = f'"{spent.policy}";q={spent.quota};w={WINDOW_SECONDS}'
         response["RateLimit"] = told(spent.policy, spent.remaining, spent.reset)
-
-
-def told(policy: str, remaining: int, reset: int) -> str:
-    """Say what is left of a quota, as RateLimit does."""
-    return f'"{policy}";r={remaining};t={reset}'
 
 
 def _spend(limiter: RateLimiter, policy: str, who: str, cost: int) -> Spent:

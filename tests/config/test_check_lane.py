@@ -21,8 +21,10 @@ from django.http import QueryDict
 from config import check_lane, metrics
 from config.api import limiting
 from entitlements import grants, snapshot
+from entitlements.decisions import KEPT
 from entitlements.grants import Source
 from entitlements.models import Entitlement, SourceType
+from entitlements.serializers.answers import moment as shown_moment
 from events import clock
 from keys import service_keys
 from keys.ring import ring
@@ -461,8 +463,14 @@ def test_a_rendered_answer_ends_with_the_grant(server: Server) -> None:
         server.ask("lane", plain(), bearer=given)
 
     answer = lane._questions.of_query(plain()).answer
-    assert answer.until == Entitlement.objects.get(user_id="ann", feature_id="pdf").ends_at
-    assert b'"fresh_until":"%bZ"' % answer.until.isoformat()[:-6].encode() in answer.at(answer.until - TICK)
+    end = Entitlement.objects.get(user_id="ann", feature_id="pdf").ends_at
+    assert end
+    assert answer.until == clock.microseconds(end)
+    assert b'"fresh_until":"%bZ"' % end.isoformat()[:-6].encode() in answer.at(answer.until - 1)
+    for moment in (end - TICK, end - KEPT, end - KEPT + TICK, end - KEPT - TICK, end.replace(microsecond=0) - 2 * KEPT):
+        said = json.loads(answer.at(clock.microseconds(moment)))
+        assert said["as_of"] == shown_moment(moment)
+        assert said["fresh_until"] == shown_moment(min(moment + KEPT, end))
 
 
 def test_the_lane_can_be_closed(granted: None, settings: LazySettings) -> None:

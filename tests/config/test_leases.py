@@ -78,6 +78,15 @@ def taken_by(sizes: list[int], *, quota: int = 6000) -> Lease:
     return Lease("default", "user:anna", take)
 
 
+def test_what_is_told_is_what_is_left() -> None:
+    """In the same words as by the view; and nothing when there is none."""
+    sizes: list[int] = []
+    lease, spent = taken_by(sizes), taken_by([]).spend()
+
+    assert lease.told(time.monotonic()) == limiting.told(spent.policy, spent.remaining, spent.reset)
+    assert Lease("p", "x", lambda policy, _who, _cost: Spent(policy, 6, False, 0, 3)).told(time.monotonic()) is None
+
+
 def test_who_asks_now_and_then_takes_one_at_a_time() -> None:
     """A burst of some, and nothing is held that would be lost."""
     sizes: list[int] = []
