@@ -7,8 +7,10 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing import mirror, redaction
+from billing.gathering import Gathering
 from tests.buyer import Buyer
 
 
@@ -35,6 +37,18 @@ def test_a_subscription_is_mirrored_when_its_customer_is(buyer: Buyer) -> None:
     (row,) = mirrored("Subscription")
     assert row.id == subscription.stripe_id
     assert row.customer_id == buyer.customer.stripe_id
+
+
+def test_each_kind_of_object_is_written_in_one_statement(buyer: Buyer) -> None:
+    """However often an object stands in others."""
+    found = list(Gathering().gather(buyer.subscribe().stripe_id))
+
+    with CaptureQueriesContext(connection) as asked:
+        mirror.keep(found)
+
+    written = [query["sql"].split('"')[1] for query in asked if query["sql"].startswith("INSERT")]
+    assert {"djstripe_customer", "djstripe_subscription", "djstripe_invoice", "djstripe_charge"} <= set(written)
+    assert len(written) == len(set(written))
 
 
 def test_the_mirror_asks_stripe_for_nothing(buyer: Buyer) -> None:
