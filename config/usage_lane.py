@@ -24,7 +24,7 @@ from rest_framework.exceptions import APIException
 from config import metrics
 from config.api import limiting, parsing
 from config.api.authentication import SERVICE_KEY, believed
-from config.api.leases import Lease
+from config.api.leases import Lease, told
 from config.api.permissions import reach_of
 from config.lane import MOST_LEARNED, Headers
 from config.requests import id_of
@@ -126,7 +126,7 @@ class UsageLane:
             environ[limiting.COUNTED] = spent = caller.lease.spend()
             if not spent.allowed:
                 return None
-            headers[limit] = "RateLimit", limiting.told(spent.policy, spent.remaining, spent.reset)
+            headers[limit] = "RateLimit", told(spent.policy, spent.remaining, spent.reset)
         gone = self._convoy.ride(use, use.asking(caller.name), entry, now)
         if gone is None:
             return None

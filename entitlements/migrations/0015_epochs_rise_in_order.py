@@ -65,6 +65,6 @@ def by_row() -> str:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0151_roll_on")]
+    dependencies = [("entitlements", "0014_roll_on")]
 
     operations = [migrations.RunSQL(by_statement(), by_row())]

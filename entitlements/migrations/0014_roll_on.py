@@ -25,6 +25,6 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0012_draw_many")]
+    dependencies = [("entitlements", "0013_draw_together")]
 
     operations = [migrations.RunSQL(ROLL_ON, "DROP FUNCTION entitlements_roll_on;")]

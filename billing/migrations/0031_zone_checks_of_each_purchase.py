@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0029_notices_of_a_proposed_price'),
+        ('billing', '0030_webhook_bodies_as_they_are'),
         ('pricing', '0008_meters_and_values'),
     ]
 

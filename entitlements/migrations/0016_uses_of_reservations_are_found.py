@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0152_epochs_rise_in_order")]
+    dependencies = [("entitlements", "0015_epochs_rise_in_order")]
 
     operations = [
         migrations.AddIndex(
