@@ -68,9 +68,13 @@ def waiting_intent(store: Store, session: Obj) -> Obj | None:
 
 
 def expire(store: Store, session: Obj) -> Obj:
-    """End a session that nobody paid."""
+    """End a session that nobody paid, and the payment that it began."""
     expired = store.put(session | {"status": "expired", "url": None})
     events.emit(store, "checkout.session.expired", expired)
+    if session["payment_intent"]:
+        intent = store.get("payment_intent", session["payment_intent"])
+        if intent["status"] in payment_intents.OPEN:
+            payment_intents.cancel_intent(store, intent, "expired")
     return expired
 
 

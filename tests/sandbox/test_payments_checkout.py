@@ -180,6 +180,19 @@ def test_a_session_is_expired_on_request_once(sandbox: Sandbox) -> None:
         sandbox.client.v1.checkout.sessions.expire(session.id)
 
 
+def test_the_payment_that_waits_for_a_bank_ends_with_its_session(sandbox: Sandbox) -> None:
+    """What Stripe says of canceling an intent: that of a session is ended by expiring the session."""
+    session = session_for(sandbox)
+    submit(session, ASKING)
+    sandbox.deliver()
+
+    sandbox.client.v1.checkout.sessions.expire(session.id)
+
+    intent = again(sandbox, session, "payment_intent").payment_intent
+    assert (intent.status, intent.cancellation_reason) == ("canceled", "expired")
+    assert sandbox.deliver() == ["checkout.session.expired", "payment_intent.canceled"]
+
+
 def test_an_expiry_lies_between_30_minutes_and_24_hours(sandbox: Sandbox) -> None:
     now = sandbox.read("clock")["now"]
 
