@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from django.conf import settings
@@ -21,12 +20,12 @@ from billing.errors import BillingError
 from billing.views.webhooks import MAX_WEBHOOK_BYTES
 from config import lane_store, metrics, requests
 from config.celery import bell
+from config.lane_layouts import Headers, Layout, Layouts
 from vault import stops
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-Headers = list[tuple[str, str]]
 PATHS = {"/api/v1/webhooks/stripe", "/payments/webhook"}
 # With one of these the answer may differ.
 UNUSUAL = (
@@ -39,7 +38,6 @@ UNUSUAL = (
 )
 # What the answer's headers depend on.
 DEPENDS_ON = ("PATH_INFO", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "HTTP_X_FORWARDED_PROTO")
-MOST_LEARNED = 64
 BODIES = {new: b'{"received":true,"duplicate":%s}' % (b"false" if new else b"true") for new in (True, False)}
 # What Django shall judge, or shall try again with a new connection.
 FOR_DJANGO = (BillingError, psycopg.Error)
@@ -51,27 +49,19 @@ TALLIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The headers of such an answer, and the places of those two that are of one answer alone."""
-
-    headers: Headers
-    length: int
-    request_id: int
-
-
 def before(django: WSGIApplication) -> WSGIApplication:
     """Put the lane in front of Django; the setting WEBHOOK_FAST_LANE closes it."""
-    learned: dict[tuple[Any, ...], Layout] = {}
+    layouts = Layouts("200 ")
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] not in PATHS or not _is_usual(environ):
             return django(environ, start_response)
         place = tuple(environ.get(name) for name in DEPENDS_ON)
-        if place not in learned:
-            return django(environ, _learning(start_response, place, learned))
+        layout = layouts.get(place)
+        if layout is None:
+            return django(environ, layouts.learning(start_response, place))
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        answer = _answer(environ, body, learned[place])
+        answer = _answer(environ, body, layout)
         if answer is None:
             environ["wsgi.input"] = BytesIO(body)
             return django(environ, start_response)
@@ -92,17 +82,7 @@ def _is_usual(environ: WSGIEnvironment) -> bool:
     )
 
 
-def _learning(start_response: StartResponse, place: tuple[Any, ...], learned: dict[Any, Layout]) -> StartResponse:
-    def start(status: str, headers: Headers, *rest: Any) -> Callable[[bytes], object]:
-        if status.startswith("200 ") and len(learned) < MOST_LEARNED:
-            names = [name.lower() for name, _ in headers]
-            learned[place] = Layout(list(headers), names.index("content-length"), names.index("x-request-id"))
-        return start_response(status, headers, *rest)
-
-    return start
-
-
-def _answer(environ: WSGIEnvironment, body: bytes, learned: Layout) -> tuple[Headers, bytes] | None:
+def _answer(environ: WSGIEnvironment, body: bytes, layout: Layout) -> tuple[Headers, bytes] | None:
     started, asked = time.perf_counter(), environ.get("HTTP_X_REQUEST_ID")
     try:
         news = webhooks.verified(body, environ.get("HTTP_STRIPE_SIGNATURE", ""))
@@ -119,10 +99,7 @@ def _answer(environ: WSGIEnvironment, body: bytes, learned: Layout) -> tuple[Hea
     if new is None:
         return None
     text = BODIES[new]
-    headers = learned.headers.copy()
-    headers[learned.length] = headers[learned.length][0], str(len(text))
-    headers[learned.request_id] = headers[learned.request_id][0], letter.request_id
-    return headers, text
+    return layout.headers(len(text), letter.request_id), text
 
 
 def _keep(rows: list[webhooks.Row]) -> set[str]:

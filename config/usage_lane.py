@@ -7,15 +7,11 @@ came: what was written down before, what does not fit, what reaches a threshold.
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
-from hashlib import sha256
 from io import BytesIO
-from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import Error, connection
@@ -23,11 +19,9 @@ from rest_framework.exceptions import APIException
 
 from config import metrics
 from config.api import limiting, parsing
-from config.api.authentication import SERVICE_KEY, believed
-from config.api.leases import Lease, told
-from config.api.permissions import reach_of
-from config.lane import MOST_LEARNED, Headers
-from config.requests import id_of
+from config.api.leases import told
+from config.lane_callers import UNUSUAL, Caller, Callers
+from config.lane_layouts import Headers, Layout, Layouts
 from entitlements import purses
 from entitlements.convoys import Convoy, Gone
 from entitlements.serializers.rendering import rendered
@@ -35,50 +29,12 @@ from entitlements.serializers.usage import plain_use
 from entitlements.together import Entry
 from entitlements.usage import AHEAD, Use
 from events import clock
-from keys import authentication as service_keys
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PATH, OPERATION, LONGEST_BODY = "/api/v1/usage", "POST usage", 4096
-# With one of these the answer may differ.
-UNUSUAL = frozenset(
-    {
-        "HTTP_ORIGIN",
-        "HTTP_COOKIE",
-        "HTTP_IDEMPOTENCY_KEY",
-        "HTTP_TRANSFER_ENCODING",
-        "HTTP_CONTENT_ENCODING",
-        "HTTP_BETTER_AUTH_TOKEN",
-        "HTTP_CHANGE_REASON",
-    }
-)
-# A service key is read again as often as its ring is asked.
-KEY, KEY_SECONDS = f"Bearer {SERVICE_KEY}", 1.0
-MOST_CALLERS = 4096
-PROCESS = token_hex(10)
-numbers = itertools.count()
-OF_ONE_ANSWER = ("content-length", "x-request-id", "ratelimit")
+PATH, OPERATIONS, LONGEST_BODY = "/api/v1/usage", {"POST": "POST usage"}, 4096
 OFFSET = -len("+00:00")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who has shown this token, until when that is believed, and whether he may write down what others used."""
-
-    until: float
-    name: str
-    may: bool
-    policy: str
-    lease: Lease | None
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The headers of such an answer, and the places of those that are of one answer alone."""
-
-    headers: Headers
-    places: tuple[int | None, ...]
 
 
 class UsageLane:
@@ -86,8 +42,8 @@ class UsageLane:
 
     def __init__(self, django: WSGIApplication):
         self._django = django
-        self._callers: dict[str | bytes, Caller] = {}
-        self._layouts: dict[tuple[Any, ...], Layout] = {}
+        self._callers = Callers(OPERATIONS)
+        self._layouts = Layouts("201 ")
         self._convoy = Convoy()
         counted = [metrics.REQUESTS.labels("POST", PATH[1:], 201)], [metrics.SECONDS.labels("POST", PATH[1:])]
         self._tally = metrics.Tally(*counted)
@@ -97,13 +53,13 @@ class UsageLane:
         if environ["PATH_INFO"] != PATH or not _is_usual(environ):
             return self._django(environ, start_response)
         started = time.perf_counter()
-        use, caller = _use(environ), self._caller(environ.get("HTTP_AUTHORIZATION", ""))
-        if use is None or caller is None or not caller.may:
+        use, caller = _use(environ), self._callers.of(environ.get("HTTP_AUTHORIZATION", ""))
+        if use is None or caller is None or caller.reaches["POST"] is None:
             return self._django(environ, start_response)
         place = tuple(environ.get(name) for name in ("HTTP_HOST", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO"))
         layout = self._layouts.get((*place, caller.policy))
         if layout is None:
-            return self._django(environ, self._learning(start_response, (*place, caller.policy)))
+            return self._django(environ, self._layouts.learning(start_response, (*place, caller.policy)))
         answer = self._answer(environ, use, caller, layout)
         if answer is None:
             return self._django(environ, start_response)
@@ -114,53 +70,20 @@ class UsageLane:
     def _answer(
         self, environ: WSGIEnvironment, use: Use, caller: Caller, layout: Layout
     ) -> tuple[Headers, bytes] | None:
-        now, entry = _entry(use)
-        length, request_id, limit = layout.places
-        if now is None or entry is None or length is None or request_id is None:
+        (now, entry), limit = _entry(use), ""
+        if now is None or entry is None or layout.counts != (caller.lease is not None):
             return None
-        if (limit is None) != (caller.lease is None):
-            return None
-        headers = layout.headers.copy()
-        if caller.lease is not None and limit is not None:
+        if caller.lease is not None:
             # It was asked once, whoever answers.
             environ[limiting.COUNTED] = spent = caller.lease.spend()
             if not spent.allowed:
                 return None
-            headers[limit] = "RateLimit", told(spent.policy, spent.remaining, spent.reset)
+            limit = told(spent.policy, spent.remaining, spent.reset)
         gone = self._convoy.ride(use, use.asking(caller.name), entry, now)
         if gone is None:
             return None
-        text, asked_id = _body(use, gone), environ.get("HTTP_X_REQUEST_ID")
-        headers[length] = "Content-Length", str(len(text))
-        headers[request_id] = "X-Request-Id", id_of(asked_id) if asked_id else f"{PROCESS}{next(numbers):012x}"
-        return headers, text
-
-    def _caller(self, header: str) -> Caller | None:
-        # A token is old within minutes; a key opens the door for months, and only its hash is kept.
-        name = sha256(header.encode(errors="surrogatepass")).digest() if header.startswith(KEY) else header
-        known = self._callers.get(name)
-        if known is not None and time.time() < known.until:
-            return known
-        if not header.startswith("Bearer "):
-            return None
-        try:
-            known = _believed(header.removeprefix("Bearer ").strip())
-        except APIException:
-            return None
-        while len(self._callers) >= MOST_CALLERS:
-            self._callers.pop(next(iter(self._callers)), None)
-        self._callers[name] = known
-        return known
-
-    def _learning(self, start_response: StartResponse, place: tuple[Any, ...]) -> StartResponse:
-        def start(status: str, headers: Headers, *rest: Any) -> Callable[[bytes], object]:
-            names = [name.lower() for name, _ in headers]
-            if status.startswith("201 ") and "idempotent-replayed" not in names and len(self._layouts) < MOST_LEARNED:
-                places = tuple(names.index(name) if name in names else None for name in OF_ONE_ANSWER)
-                self._layouts[place] = Layout(list(headers), places)
-            return start_response(status, headers, *rest)
-
-        return start
+        text = _body(use, gone)
+        return layout.headers(len(text), environ.get("HTTP_X_REQUEST_ID"), limit), text
 
 
 def _is_usual(environ: WSGIEnvironment) -> bool:
@@ -201,15 +124,6 @@ def _entry(use: Use) -> tuple[datetime | None, Entry | None]:
     finally:
         # Given back to the pool at once: threads come and go.
         connection.close()
-
-
-def _believed(token: str) -> Caller:
-    until, asking = (
-        (time.time() + KEY_SECONDS, service_keys.verify(token)) if token.startswith(SERVICE_KEY) else believed(token)
-    )
-    policy = limiting.policy_of(OPERATION, asking)
-    held = limiting.lease(policy, asking.name) if settings.RATE_LIMITED else None
-    return Caller(until, asking.name, reach_of(asking, OPERATION) is not None, policy, held)
 
 
 def _body(use: Use, gone: Gone) -> bytes:

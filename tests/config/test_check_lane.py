@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -18,7 +19,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection, transaction
 from django.http import QueryDict
 
-from config import check_lane, metrics
+from config import check_lane, lane_callers, metrics
 from config.api import limiting
 from entitlements import grants, snapshot
 from entitlements.decisions import KEPT
@@ -55,7 +56,7 @@ class Server:
         """Begin a count of requests that nobody has begun."""
         forget(settings)
         # Each has his lease of the old count in mind.
-        self.both["lane"]._callers.clear()
+        self.both["lane"]._callers._known.clear()
 
     def ask(self, way: str, query: str = "", *, bearer: str | None = None, body: bytes = b"", **environ: Any) -> Answer:
         given: dict[str, Any] = {
@@ -391,15 +392,13 @@ def test_a_token_ends_on_time_in_the_lane_too(server: Server) -> None:
     first = server.ask("lane", plain(), bearer=given)[0]
     assert first == "200 OK"
     lane: Any = server.both["lane"]
-    known = lane._callers[f"Bearer {given}"]
+    known = lane._callers._known[f"Bearer {given}"]
     assert known.until <= time.time() + 3
 
-    lane._callers[f"Bearer {given}"] = check_lane.Caller(
-        time.time(), *(getattr(known, name) for name in ("user_id", "reaches", "policy", "lease"))
-    )
+    lane._callers._known[f"Bearer {given}"] = replace(known, until=time.time())
     server.ask("lane", plain(), bearer=given)
 
-    assert lane._callers[f"Bearer {given}"].until <= time.time() + 3
+    assert lane._callers._known[f"Bearer {given}"].until <= time.time() + 3
 
 
 def test_a_service_key_is_taken_and_ends(ways: Ways) -> None:
@@ -415,9 +414,9 @@ def test_a_service_key_is_taken_and_ends(ways: Ways) -> None:
     service_keys.revoke(key.prefix, why="test", at=clock.now())
     ring.forget()
     known: Any = server.both["lane"]
-    assert not any(isinstance(name, str) and secret.text in name for name in known._callers)
-    assert min(caller.until for caller in known._callers.values()) <= time.time() + check_lane.KEY_SECONDS
-    known._callers.clear()
+    assert not any(isinstance(name, str) and secret.text in name for name in known._callers._known)
+    assert min(caller.until for caller in known._callers._known.values()) <= time.time() + lane_callers.KEY_SECONDS
+    known._callers._known.clear()
 
     assert server.ask("lane", plain(), bearer=secret.text)[0] == "401 Unauthorized"
 

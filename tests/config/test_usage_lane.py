@@ -147,8 +147,8 @@ def test_a_plain_use_has_one_answer_on_both_ways(ways: Ways, settings: LazySetti
 
 def relearn(server: Server, bearer: str) -> None:
     """Let the lane learn its headers of a quota that is another now, or none."""
-    server.both["lane"]._layouts.clear()
-    server.both["lane"]._callers.clear()
+    server.both["lane"]._layouts._learned.clear()
+    server.both["lane"]._callers._known.clear()
     assert server.post("lane", said("again", "first"), bearer=bearer)[0] == "201 Created"
 
 
@@ -289,7 +289,7 @@ def test_a_threshold_is_told_once_and_a_change_counts_at_once(server: Server, be
 def test_64_threads_never_pass_a_hard_limit(server: Server, bearer: str, settings: LazySettings) -> None:
     """They go together; what was refused was not counted, and each was told what became of his."""
     settings.RATE_LIMITED = False
-    server.both["lane"]._callers.clear()
+    server.both["lane"]._callers._known.clear()
     give(limit=100, warn_at=[50, 100])
     answers = at_once(server, bearer, [said(f"e-{number}", units=number % 3 + 1) for number in range(192)])
 
@@ -306,7 +306,7 @@ def test_64_threads_never_pass_a_hard_limit(server: Server, bearer: str, setting
 def test_who_comes_with_others_is_told_of_his_own(server: Server, bearer: str, settings: LazySettings) -> None:
     """One cannot be read, one is of no feature, one does not fit, one id comes often: the others do not mind."""
     settings.RATE_LIMITED = False
-    server.both["lane"]._callers.clear()
+    server.both["lane"]._callers._known.clear()
     give()
     give("ben", warn_at=[])
     bodies: list[Any] = []
