@@ -119,7 +119,8 @@ class Measurement:
             return False
         peer = path.application.split(".")[2]
         words = [self._python, "-m", "benchmarks.peers.preparation", peer, str(check_paths.WARM_USERS)]
-        subprocess.run(words, cwd=arena.ROOT, env=self._place.environment, check=True, stdout=sys.stderr)
+        # In a database of its own, which is not emptied for ours.
+        subprocess.run(words, cwd=arena.ROOT, env=self._place.apart().environment, check=True, stdout=sys.stderr)
         return True
 
     def _alternate(self, paths: Sequence[Measured], suffix: str = "") -> None:
@@ -134,7 +135,7 @@ class Measurement:
 
     def _round(self, path: Measured) -> dict[str, float]:
         requests = wrk.write(self._place.logs / "requests.txt", path.asks(self._secret, self._users))
-        place = self._place.having(**path.environment)
+        place = (self._place.apart() if path.is_peer else self._place).having(**path.environment)
         python = self._python if path.is_peer else sys.executable
         if path.empties_valkey:
             redis.Redis.from_url(place.environment["REDIS_URL"]).flushdb()
