@@ -18,7 +18,7 @@ Headers = tuple[tuple[str, str], ...]
 HOT, MANY, AT_ONCE = "usage, one subject", "usage, many subjects", "usage, 1,000 a call"
 SINGLE = "usage, a statement each"
 PATH, BATCH = "/api/v1/usage", "/api/v1/usage/batch"
-SUBJECTS, EVENTS, BATCHES = 1000, 200_000, 100
+SUBJECTS, EVENTS, BATCHES = 1000, 200_000, 400
 TABLE = "CREATE TABLE IF NOT EXISTS plain (id int PRIMARY KEY, used bigint NOT NULL) WITH (fillfactor = 50)"
 # Nobody reaches it: what is measured is counting, not refusing.
 ENDLESS = """

@@ -76,7 +76,7 @@ def test_a_request_is_one_line() -> None:
 
 def a_round(rate: float, **more: float) -> dict[str, float]:
     return {"rate": rate, "p50": 1, "p99": 2, "cpu_us": 20, "p50_alone": 0.1, "p99_alone": 0.2, "transactions": 0,
-            "commands": 0, **more}  # fmt: skip
+            "commands": 0, "reads": 0, **more}  # fmt: skip
 
 
 def test_the_table_says_what_was_reached_missed_skipped_and_in_doubt() -> None:
