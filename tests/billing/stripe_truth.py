@@ -211,13 +211,14 @@ def _runs(there: dict[str, list[Object]], found: Object, at: datetime) -> bool:
     billed = [one for one in there["invoices"] if _billed(one) == found["id"]]
     skipped = any(_voided_by_a_pause(one, item) for one in billed)
     paid = [_ends(one) for one in billed if one["status"] == "paid" and one["billing_reason"] != "manual"]
-    until = _moment(max(paid, default=None))
+    until = _moment(max(filter(None, paid), default=None))
     told = _facts(there, found)
     return _gives(policy.access_of(row, told, policy.rules(), skipped=skipped, paid_until=until), at)
 
 
 def _ends(invoice: Object) -> int:
-    return max(int(line["period"]["end"]) for line in invoice["lines"]["data"])
+    # An invoice that bills nothing has no lines.
+    return max((int(line["period"]["end"]) for line in invoice["lines"]["data"]), default=0)
 
 
 def _voided_by_a_pause(invoice: Object, item: Object) -> bool:
