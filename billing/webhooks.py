@@ -59,10 +59,10 @@ def _store(marks: Iterable[str]) -> str:
     return """
         INSERT INTO {} (stripe_id, type, looks_at, livemode, body, happened_at, status, filled,
                         attempts, last_error, received_at, status_at, due_at)
-        SELECT told.*, 0, '', clock_timestamp(), clock_timestamp(),
-               clock_timestamp() + interval '{} seconds'
+        SELECT told.*, 0, '', moment, moment, moment + interval '{} seconds'
         FROM unnest({}::text[], {}::text[], {}::text[], {}::boolean[], {}::text[], {}::timestamptz[], {}::text[],
                     {}::boolean[]) AS told
+        CROSS JOIN clock_timestamp() AS moment
         ON CONFLICT (stripe_id) DO NOTHING
         RETURNING stripe_id
     """.format(TABLE, BELL_TIME.total_seconds(), *marks)  # noqa: S608 (names are ours)

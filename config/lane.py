@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -104,10 +104,10 @@ def _answer(environ: WSGIEnvironment, body: bytes, layout: Layout) -> tuple[Head
 
 def _keep(rows: list[webhooks.Row]) -> set[str]:
     with stops.around("commit.config.lane._keep"):
-        return lane_store.pen.write(rows)
+        return lane_store.write(rows)
 
 
-def _tell(letters: list[lane_store.Letter]) -> None:
+def _tell(letters: Sequence[lane_store.Letter]) -> None:
     if any(letter.new and letter.looks for letter in letters):
         bell.soon(tasks.look_at_news)
     for route, tally in TALLIES.items():
@@ -117,5 +117,5 @@ def _tell(letters: list[lane_store.Letter]) -> None:
 
 
 STORE = lane_store.Store(_keep, _tell)
-# The one who wrote when the process was copied is not there to hand on the pen.
+# The one who wrote when the process was copied is not there to hand on.
 os.register_at_fork(after_in_child=lambda: STORE.__init__(_keep, _tell))  # type: ignore[misc]

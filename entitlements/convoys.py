@@ -9,35 +9,28 @@ from __future__ import annotations
 
 import itertools
 import re
-import threading
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import psycopg
-from django.db import connection
-from psycopg.adapt import Transformer
-from psycopg.pq import ExecStatus
 
 from entitlements import together
 from entitlements.together import Entry, Item
 from entitlements.usage import Use
 from events.asking import Asking
+from events.groups import Group
 from events.ids import uuid7
+from events.prepared import Prepared
 from vault import stops
 
 # Of one statement.
 MOST = 256
 # Who waited so long asks for himself. Nobody waits for one locked counter as long as he would alone.
-PATIENCE_SECONDS = 10.0
-LIMITS = "-c lock_timeout=1s -c statement_timeout=5s -c timezone=UTC"
-TIMEOUTS = {"connect_timeout": 5, "tcp_user_timeout": 5000}
-NAME = b"together"
+PATIENCE_SECONDS, LOCK_MILLISECONDS = 10.0, 1000
 numbers = itertools.count(1)
 PREPARED = re.sub("%s", lambda _: f"${next(numbers)}", together.STATEMENT)
-OF_DJANGO = {"context", "cursor_factory", "prepare_threshold"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,68 +48,26 @@ class _Seat:
     asking: Asking
     entry: Entry
     now: datetime
-    gate: threading.Lock = field(default_factory=threading.Lock)
-    leads: bool = False
     gone: Gone | None = None
-
-    def __post_init__(self) -> None:
-        self.gate.acquire()
 
 
 class Convoy:
     """One at a time is under way; it has a connection of its own, which no transaction keeps."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: deque[_Seat] = deque()
-        self._under_way = False
-        self._own: psycopg.Connection | None = None
+        self.group = Group(self._go, most=MOST, patience=PATIENCE_SECONDS)
+        self.prepared = Prepared("together", PREPARED, lock_milliseconds=LOCK_MILLISECONDS)
 
     def ride(self, use: Use, asking: Asking, entry: Entry, now: datetime) -> Gone | None:
         """Write down a use that `entry` pays for, together with others'. None: ask for it alone."""
         seat = _Seat(use, asking, entry, now)
-        with self._lock:
-            self._waiting.append(seat)
-            seat.leads, self._under_way = not self._under_way, True
-        if not seat.leads and not seat.gate.acquire(timeout=PATIENCE_SECONDS):
-            self._leave(seat)
-        if seat.leads:
-            self._lead()
+        self.group.join(seat)
         return seat.gone
 
-    def _leave(self, seat: _Seat) -> None:
-        with self._lock:
-            if seat in self._waiting and not seat.leads:
-                self._waiting.remove(seat)
-
-    def _lead(self) -> None:
-        with self._lock:
-            group = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-        try:
-            self._go(group)
-        finally:
-            self._pass_on()
-            for seat in group[1:]:
-                seat.gate.release()
-
-    def _pass_on(self) -> None:
-        with self._lock:
-            follower = self._waiting[0] if self._waiting else None
-            if follower:
-                follower.leads = True
-            else:
-                self._under_way = False
-        if follower:
-            follower.gate.release()
-
     def _go(self, group: Sequence[_Seat]) -> None:
-        try:
-            with stops.around("commit.entitlements.convoys._go"):
-                self._draw(group)
-        except psycopg.Error:
-            # It may have been written down all the same: whoever asks for himself is told so.
-            if self._own is not None and self._own.broken:
-                self._own = None
+        # It may have been written down all the same: whoever asks for himself is told so.
+        with suppress(psycopg.Error), stops.around("commit.entitlements.convoys._go"):
+            self._draw(group)
 
     def _draw(self, group: Sequence[_Seat]) -> None:
         places: dict[Entry, int] = {}
@@ -133,31 +84,10 @@ class Convoy:
             items.append(_item(seat, place))
             seats.append(seat)
         now = min(seat.now for seat in seats)
-        said = together.said(self._asked(together.words(list(places), items, now=now, telling=False)))
+        said = together.said(self.prepared.run(together.words(list(places), items, now=now, telling=False))[0])
         for number, (seat, item) in enumerate(zip(seats, items, strict=True), 1):
             if number not in said.left_out:
                 seat.gone = Gone(item, item.units if item.entry in said.over else 0, said.recorded_at)
-
-    def _asked(self, words: Sequence[str]) -> tuple[Any, ...]:
-        own = self._connected()
-        # A cursor of psycopg's takes longer than the statement.
-        result = own.pgconn.exec_prepared(NAME, [word.encode() for word in words])
-        if result.status != ExecStatus.TUPLES_OK:
-            raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
-        reader = Transformer(own)
-        reader.set_pgresult(result)
-        return reader.load_row(0, tuple)
-
-    def _connected(self) -> psycopg.Connection:
-        if self._own is None or self._own.closed:
-            words = {name: word for name, word in connection.get_connection_params().items() if name not in OF_DJANGO}
-            words["options"] = f"{words.get('options', '')} {LIMITS}"
-            own = psycopg.connect(**{**TIMEOUTS, **words}, autocommit=True)
-            prepared = own.pgconn.prepare(NAME, PREPARED.encode())
-            if prepared.status != ExecStatus.COMMAND_OK:
-                raise psycopg.OperationalError(prepared.error_message.decode(errors="replace"))
-            self._own = own
-        return self._own
 
 
 def _item(seat: _Seat, entry: int) -> Item:

@@ -26,27 +26,17 @@ class Wire:
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands at once, and return their answers. Raises redis.RedisError."""
-        text, count = packed(commands), len(commands)
         if self._idle:
             try:
-                return self._asked(self._idle.pop(), text, count)
+                return self._asked(self._idle.pop(), commands)
             except IndexError:
                 pass  # Another thread was quicker.
             except redis.ConnectionError:
                 self._idle.clear()
-        return self._asked(self._pool.connection_class(**self._pool.connection_kwargs), text, count)
+        return self._asked(self._pool.connection_class(**self._pool.connection_kwargs), commands)
 
-    def _asked(self, connection: Any, text: bytes, count: int) -> list[Any]:
-        connection.send_packed_command([text], check_health=False)
-        answers = [connection.read_response(disable_decoding=True) for _ in range(count)]
+    def _asked(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        answers = [connection.read_response(disable_decoding=True) for _ in commands]
         self._idle.append(connection)
         return answers
-
-
-def packed(commands: Sequence[Command]) -> bytes:
-    """Write commands as Valkey reads them (RESP, "Sending commands to a server")."""
-    parts = []
-    for command in commands:
-        parts.append(b"*%d\r\n" % len(command))
-        parts += [b"$%d\r\n%b\r\n" % (len(word), word) for word in command]
-    return b"".join(parts)

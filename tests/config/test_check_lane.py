@@ -87,10 +87,10 @@ class Server:
         return said[0], said[1], text
 
 
-def alike(answer: Answer) -> Any:
-    """Take out what is never the same: the id of the request, and what time it is."""
+def alike(answer: Answer, never: bytes = b"as_of|fresh_until|request_id") -> Any:
+    """Take out what is `never` the same, by its name: ids, and what time it is."""
     status, headers, text = answer
-    text = re.sub(rb'"(as_of|fresh_until|request_id)": ?"[^"]*"|\d+ seconds?', b"", text)
+    text = re.sub(rb'"(%b)": ?"(?:[^"\\]|\\.)*"|\d+ seconds?' % never, b"", text)
     kept = [(name, re.sub(r"t=\d+$", "t=", value)) for name, value in headers]
     own = ("X-Request-Id", "Content-Length", "Retry-After")
     return status, [(name, "" if name in own else value) for name, value in kept], text

@@ -50,7 +50,7 @@ def kept(write: Slow, told: list[Letter], ids: list[str]) -> list[bool | None | 
         found: list[Future[bool | None]] = [pool.submit(store.keep, letters[0])]
         assert write.writing.wait(30)
         found += [pool.submit(store.keep, one) for one in letters[1:]]
-        while len(store._waiting) < len(ids):
+        while len(store._group._waiting) < len(ids) - 1:
             threading.Event().wait(0.001)
         write.goes_on.set()
         return [type(each.exception()) if each.exception() else each.result() for each in found]

@@ -76,12 +76,7 @@ def bearer(server: Server) -> str:
 
 
 def alike(answer: Answer) -> Any:
-    """Take out what is never the same: ids, and what time it is."""
-    status, headers, text = answer
-    text = re.sub(rb'"(id|at|recorded_at|request_id|event_id|start|end)": ?"(?:[^"\\]|\\.)*"|\d+ seconds?', b"", text)
-    kept = [(name, re.sub(r"t=\d+$", "t=", value)) for name, value in headers]
-    own = ("X-Request-Id", "Content-Length", "Retry-After")
-    return status, [(name, "" if name in own else value) for name, value in kept], text
+    return test_check_lane.alike(answer, b"id|at|recorded_at|request_id|event_id|start|end")
 
 
 class Ways:

@@ -29,8 +29,7 @@ GIVEN = Source(SourceType.PROMOTION, "a promotion")
 def convoy() -> Iterator[Convoy]:
     made = Convoy()
     yield made
-    if made._own:
-        made._own.close()
+    made.prepared.close()
 
 
 def give(user_id: str = "ann", **calls: Any) -> None:
@@ -52,7 +51,7 @@ def ride(convoy: Convoy, use: Use, principal: str = APP, known: facts.Facts | No
 def together(convoy: Convoy, *rides: Callable[[], Gone | None]) -> list[Gone | None]:
     """Let all of them wait, in their order, and then go in one group."""
     found: list[Gone | None] = [None] * len(rides)
-    convoy._under_way = True
+    convoy.group._under_way = True
 
     def one(number: int) -> None:
         found[number] = rides[number]()
@@ -61,8 +60,8 @@ def together(convoy: Convoy, *rides: Callable[[], Gone | None]) -> list[Gone | N
     threads = [threading.Thread(target=one, args=(number,)) for number in range(len(rides))]
     for number, thread in enumerate(threads, 1):
         thread.start()
-        wait_until(lambda number=number: len(convoy._waiting) == number)  # type: ignore[misc]
-    convoy._pass_on()
+        wait_until(lambda number=number: len(convoy.group._waiting) == number)  # type: ignore[misc]
+    convoy.group._pass_on()
     for thread in threads:
         thread.join()
     return found
@@ -181,9 +180,10 @@ def test_a_statement_that_fails_is_nobodys_answer(convoy: Convoy) -> None:
     """Its connection is gone: each asks for himself, and the next group has a new one."""
     give()
     assert ride(convoy, a_use("first"))
-    assert convoy._own
+    own = convoy.prepared._own
+    assert own
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [convoy._own.info.backend_pid])
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [own.info.backend_pid])
 
     assert together(convoy, *uses(convoy, a_use("a"), a_use("b"))) == [None, None]
     assert counted() == 1
@@ -233,8 +233,7 @@ def test_groups_of_several_processes_never_pass_a_limit(convoy: Convoy) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert other._own
-    other._own.close()
+    other.prepared.close()
 
     good = [gone.item.id for gone in told if gone]
     assert len(told) == 128

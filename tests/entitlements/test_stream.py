@@ -112,8 +112,9 @@ def test_a_change_that_nobody_announces_is_seen_all_the_same(served: str, shown:
         with psycopg.connect(dbname=connection.settings_dict["NAME"], **address()) as psql:
             psql.execute("UPDATE entitlements_entitlement SET metadata = '{}' WHERE user_id = 'ann'")
         committed = time.monotonic()
-        ear.next()
+        said = ear.next()
         took = time.monotonic() - committed
+    assert said["user_id"] == "ann"
     shown(f"a change by psql reached its listener in {took * 1000:.0f} ms")
 
 

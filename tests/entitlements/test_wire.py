@@ -8,7 +8,7 @@ import pytest
 import redis
 from django.conf import settings
 
-from entitlements import shelf, wire
+from entitlements import shelf
 from entitlements.wire import Wire
 
 
@@ -19,10 +19,6 @@ def client() -> redis.Redis:
 
 def key() -> bytes:
     return f"wire:{uuid4().hex}".encode()
-
-
-def test_commands_are_written_as_valkey_reads_them() -> None:
-    assert wire.packed([(b"GET", b"a"), (b"PING",)]) == b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n"
 
 
 def test_each_command_has_its_answer(client: redis.Redis) -> None:

@@ -1,0 +1,84 @@
+"""One statement, prepared on a connection of its own in autocommit: for those who cannot pay for more than it takes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+import structlog
+from django.db import connection
+from psycopg.adapt import Transformer
+from psycopg.pq import ConnStatus, ExecStatus
+
+log = structlog.get_logger("farebox.prepared")
+OF_DJANGO = {"context", "cursor_factory", "prepare_threshold"}
+# Nobody waits here for a server that does not answer: there is a slower way for everything.
+TIMEOUTS = {"connect_timeout": 2, "tcp_user_timeout": 5000}
+STATEMENT_SECONDS = 5
+# When there is no connection to be had none is asked for during so many.
+STILL_SECONDS = 1.0
+
+
+class Prepared:
+    """A statement with marks `$1`, `$2` ...; whoever runs it is alone. A connection that broke is replaced."""
+
+    def __init__(self, name: str, statement: str, *, lock_milliseconds: int):
+        self._name, self._statement = name.encode(), statement.encode()
+        self._options = (
+            f" -c lock_timeout={lock_milliseconds} -c statement_timeout={STATEMENT_SECONDS}s -c timezone=UTC"
+        )
+        self._own: psycopg.Connection[Any] | None = None
+        self._pid = 0
+        self._still_until = 0.0
+
+    def run(self, words: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Run it with values as Postgres reads them, and return its rows.
+
+        Raises psycopg.Error; the commit may have been done then.
+        """
+        if time.monotonic() < self._still_until:
+            raise psycopg.OperationalError("There was no connection a moment ago.")
+        try:
+            return self._rows(words)
+        except psycopg.Error as reason:
+            self._look_at(reason)
+            raise
+
+    def close(self) -> None:
+        """End the connection; the next run opens another."""
+        if self._own is not None:
+            self._own.close()
+        self._own = None
+
+    def _rows(self, words: Sequence[str]) -> list[tuple[Any, ...]]:
+        # After a fork it is the parent's.
+        if self._own is None or self._pid != os.getpid():
+            self._own, self._pid = None, os.getpid()
+            self._own = self._connected()
+        # A cursor of psycopg's takes longer than the statement.
+        found = self._own.pgconn.exec_prepared(self._name, [word.encode() for word in words])
+        if found.status != ExecStatus.TUPLES_OK:
+            raise psycopg.errors.error_from_result(found)
+        reader = Transformer(self._own)
+        reader.set_pgresult(found)
+        return reader.load_rows(0, found.ntuples, tuple)
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        words = {name: word for name, word in connection.get_connection_params().items() if name not in OF_DJANGO}
+        words["options"] = f"{words.get('options') or ''}{self._options}"
+        own = psycopg.connect(**{**words, **TIMEOUTS}, autocommit=True)
+        made = own.pgconn.prepare(self._name, self._statement)
+        if made.status != ExecStatus.COMMAND_OK:
+            own.close()
+            raise psycopg.errors.error_from_result(made)
+        return own
+
+    def _look_at(self, reason: psycopg.Error) -> None:
+        if self._own is None:
+            self._still_until = time.monotonic() + STILL_SECONDS
+        elif self._own.pgconn.status != ConnStatus.OK or isinstance(reason, psycopg.errors.InvalidSqlStatementName):
+            log.warning("connection lost", statement=self._name.decode(), reason=type(reason).__name__)
+            self.close()
