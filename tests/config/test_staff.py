@@ -196,12 +196,16 @@ def test_the_next_login_asks_for_a_code_and_shows_no_secret(anna: User) -> None:
 
 
 def test_a_code_is_good_once(anna: User) -> None:
-    """ASVS 6.5.1."""
-    enrolled(anna)
+    """ASVS 6.5.1. The code is read once: the authenticator's next step shows another one."""
+    first = admit(with_password()[0], anna)
+    first.get(PAGE)
+    code = code_of(Authenticator.objects.get(user=anna))
+    first.post(PAGE, {"code": code})
     client, _ = with_password()
 
-    client.post(PAGE, {"code": code_of(Authenticator.objects.get(user=anna))})
+    client.post(PAGE, {"code": code})
 
+    assert first.get("/admin/").status_code == 200
     assert client.get("/admin/").status_code == 302
 
 
