@@ -19,7 +19,9 @@ from local import ports, postgres, valkey
 from local.home import Home
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVER = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--blocking-threads", "8", "--log-level", "error"]
+SERVER = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--log-level", "error"]
+# As deploy/start starts `web`, and `checks`.
+WEB_THREADS, CHECKS_THREADS = 8, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,17 @@ class Arena:
 
     @contextlib.contextmanager
     def served(
-        self, name: str, application: str, *, core: int | None = None, python: str = sys.executable
+        self,
+        name: str,
+        application: str,
+        *,
+        core: int | None = None,
+        python: str = sys.executable,
+        threads: int = WEB_THREADS,
     ) -> Iterator[tuple[str, int]]:
         """Serve it on one core if named, and give its address and the number of its process."""
         port = ports.free()
-        listen = ["--host", ports.LOOPBACK, "--port", str(port)]
+        listen = ["--host", ports.LOOPBACK, "--port", str(port), "--blocking-threads", str(threads)]
         words = ("-m", "granian", *SERVER, *listen, application)
         with self.running(name, *words, core=core, python=python) as process:
             _await(port, process)

@@ -145,7 +145,10 @@ class Measurement:
         with (
             path.served(place, core)
             if path.served
-            else place.served(name, path.application, core=core, python=python) as (address, process)
+            else place.served(name, path.application, core=core, python=python, threads=path.threads) as (
+                address,
+                process,
+            )
         ):
             self._look(address, requests)
             load: dict[str, Any] = {"core": self._cores[1], "server": process}

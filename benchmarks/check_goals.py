@@ -20,6 +20,7 @@ def goals(found: dict[str, Any]) -> list[Goal]:
     big = next((name for name in rounds if name.startswith("all cold of")), "")
     return [
         Goal("warm / F0", ratio(rates, "warm", "F0"), 0.85),
+        Goal("warm in web / F0 in web", ratio(rates, "warm in web", "F0 in web"), 0.85),
         Goal("zipf / F0", ratio(rates, "zipf", "F0"), 0.85),
         Goal("warm / P1", ratio(rates, "warm", "P1 idiomatic"), 65),
         Goal("warm / the best of P2 and P3", ratio(rates, "warm", peer) if peer else None, 10),

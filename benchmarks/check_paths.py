@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks import check_seeds, check_unleash, check_usage
-from benchmarks.arena import Arena
+from benchmarks.arena import CHECKS_THREADS, WEB_THREADS, Arena
 from benchmarks.check_seeds import user
 from benchmarks.wrk import Ask
 
@@ -45,6 +45,7 @@ class Measured:
     is_peer: bool = False
     empties_valkey: bool = False
     fresh: bool = False
+    threads: int = CHECKS_THREADS
     # By what else than granian.
     served: Callable[[Arena, int | None], AbstractContextManager[tuple[str, int]]] | None = None
 
@@ -137,6 +138,8 @@ PATHS = (
     Measured("P2 waffle", f"{PEERS}.waffle.wsgi:application", _own("/api/v1/flags/export?of={}"), is_peer=True),
     Measured("P3 unleash", "", _flags, served=check_unleash.served),
     Measured("warm", OURS, WARM, UNREFUSED),
+    Measured("F0 in web", f"{PEERS}.hello:application", _hello, threads=WEB_THREADS),
+    Measured("warm in web", OURS, WARM, UNREFUSED, threads=WEB_THREADS),
     Measured("zipf", OURS, _checks(lambda users: check_seeds.zipf(min(users, ZIPF_USERS), 50_000)), UNREFUSED),
     Measured("eddsa", OURS, _many_tokens, _eddsa_environment(), group="eddsa"),
     Measured("view", OURS, WARM, {**UNREFUSED, "CHECK_FAST_LANE": "false"}, group="view"),
@@ -153,11 +156,10 @@ PATHS = (
     ),
     Measured("bulk 1 x 100", OURS, _bulk(1, 100), UNREFUSED, group="bulk"),
     Measured("bulk 100 x 1", OURS, _bulk(100, 1), UNREFUSED, group="bulk"),
-    Measured(check_usage.HOT, OURS, _usage(1), UNREFUSED, group="usage", empties_valkey=True, fresh=True),
-    Measured(
-        check_usage.MANY, OURS, _usage(check_usage.SUBJECTS), UNREFUSED, group="usage", empties_valkey=True, fresh=True
+    *(
+        Measured(name, OURS, _usage(subjects), UNREFUSED, "usage", empties_valkey=True, fresh=True, threads=WEB_THREADS)
+        for name, subjects in ((check_usage.HOT, 1), (check_usage.MANY, check_usage.SUBJECTS), (check_usage.AT_ONCE, 0))
     ),
-    Measured(check_usage.AT_ONCE, OURS, _usage(0), UNREFUSED, group="usage", empties_valkey=True, fresh=True),
 )
 GROUPS = ("warm", "eddsa", "view", "valkey", "cold", "bulk", "usage", "freshness", "memory", "client")
 

@@ -18,7 +18,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text()
-OURS = ("migrate", "web", "worker", "beat", "sweeper")
+OURS = ("migrate", "web", "checks", "worker", "beat", "sweeper")
 # Parts of the two URLs that are given whole, what only one machine or a test has, and what web chooses for itself.
 NOT_HANDED_ON = {
     "DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME",
@@ -49,7 +49,7 @@ def test_one_image_serves_every_part() -> None:
 
 
 def test_nothing_starts_before_what_it_needs() -> None:
-    for name in ("web", "worker", "beat", "sweeper"):
+    for name in ("web", "checks", "worker", "beat", "sweeper"):
         assert _services()[name]["depends_on"] == {
             "migrate": {"condition": "service_completed_successfully"},
             "postgres": {"condition": "service_healthy"},
