@@ -148,3 +148,17 @@ def test_a_container_is_healthy_while_its_web_is_ready(status: int, code: int) -
         asked = subprocess.run([sys.executable, "deploy/healthy.py"], cwd=ROOT, env=os.environ | settings, check=False)
 
     assert asked.returncode == code
+
+
+@pytest.mark.parametrize(("part", "threads", "streams"), [("web", "8", "200"), ("checks", "1", "0")])
+def test_a_process_for_checks_has_one_thread_and_no_stream_takes_it(
+    part: str, threads: str, streams: str, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$GRANIAN_BLOCKING_THREADS $STREAMS_PER_PROCESS $*"\n')
+    python.chmod(0o755)
+    given = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STREAMS_PER_PROCESS": "200"}
+
+    done = subprocess.run(["sh", "deploy/start", part], cwd=ROOT, env=given, capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith(f"{threads} {streams} -m granian --interface wsgi")
