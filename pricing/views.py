@@ -6,7 +6,6 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,7 +14,7 @@ from config.api.authentication import Role, principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
 from config.api.reasons import CHANGE_REASON, change_reason
-from config.api.strict import valid
+from config.api.strict import sent, valid
 from events import clock, context
 from pricing import imports, places, quotes, zones
 from pricing.models import Country, Feature, Plan, PlanVersion
@@ -31,11 +30,6 @@ from pricing.zone_serializers import (
 
 def _plans() -> QuerySet[Plan]:
     return Plan.objects.prefetch_related("versions__features__feature", "overrides")
-
-
-def _valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data  # type: ignore[no-any-return]
 
 
 class Plans(APIView):
@@ -67,7 +61,7 @@ class Quotes(APIView):
     @extend_schema(parameters=[IDEMPOTENCY_KEY], request=QuoteRequestSerializer, responses={201: QuoteSerializer})
     def post(self, request: Request) -> Response:
         """Freeze the price of a plan in a country for 30 minutes."""
-        asked = _valid(QuoteRequestSerializer(data=request.data))
+        asked = sent(QuoteRequestSerializer, request)
         asking = principal(request)
         quote, was_there = quotes.ask(
             asked["plan_id"],
@@ -107,7 +101,7 @@ class OnePricingZone(APIView):
     def put(self, request: Request, iso_code: str) -> Response:
         """Add or change a country. Running subscriptions and open quotes keep their price."""
         code = places.normalise(iso_code)
-        said = _valid(PricingZoneRequestSerializer(data=request.data))
+        said = sent(PricingZoneRequestSerializer, request)
         with context.explained(change_reason(request)):
             outcome = zones.upsert_said([{**said, "iso_code": code}], at=clock.now())
         added = bool(outcome.keys("added"))
@@ -125,7 +119,7 @@ class PricingZonesBulk(APIView):
     @extend_schema(parameters=[IDEMPOTENCY_KEY, CHANGE_REASON], request=BulkRequestSerializer, responses=BulkSerializer)
     def post(self, request: Request) -> Response:
         """Add or change up to 300 countries, all or none; `dry_run` shows what would happen."""
-        asked = _valid(BulkRequestSerializer(data=request.data))
+        asked = sent(BulkRequestSerializer, request)
         with context.explained(change_reason(request)):
             answer, was_there = imports.upsert_once(
                 asked["rows"],

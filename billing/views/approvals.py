@@ -16,7 +16,7 @@ from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
-from config.api.strict import Nothing, insist_on_nothing
+from config.api.strict import Nothing, insist_on_nothing, sent
 
 
 class RefundApprovals(APIView):
@@ -28,9 +28,7 @@ class RefundApprovals(APIView):
     @extend_schema(request=NewRefundApproval, responses={201: RefundApprovalSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Ask another admin for a refund over the cap."""
-        body = NewRefundApproval(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
+        wanted = sent(NewRefundApproval, request)
         payment = get_object_or_404(Payment.objects.select_related("customer"), pk=wanted["payment_id"])
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         approval, replayed = approvals.ask(payment, wanted.get("amount"), reason=wanted["reason"], asking=asking)

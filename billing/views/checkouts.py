@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -20,15 +19,14 @@ from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.permissions import subject
+from config.api.strict import sent
 
 
 class CheckoutSessions(APIView):
     @extend_schema(request=NewCheckout, responses={201: CheckoutSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Open a page on which the buyer pays our price for a plan in his country."""
-        body = NewCheckout(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = dict(body.validated_data)
+        wanted = sent(NewCheckout, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         user_id = subject(request, wanted.pop("user_id", principal(request).user_id))
         checkout, replayed = opening.open(user_id, Order(**wanted), asking=asking)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -19,7 +18,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import owner, subject
-from config.api.strict import valid
+from config.api.strict import sent, valid
 
 
 class Customers(APIView):
@@ -39,9 +38,7 @@ class Customers(APIView):
     @extend_schema(request=NewCustomer, responses={201: CustomerSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Make the customer of a user before he buys. Without it his first purchase does."""
-        body = NewCustomer(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(NewCustomer, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), said)
         user_id = subject(request, said.pop("user_id", principal(request).user_id))
         customer, replayed = customers.create(user_id, said, asking=asking)
@@ -58,9 +55,8 @@ class OneCustomer(APIView):
     def patch(self, request: Request, id: UUID) -> Response:
         """Change e-mail address, name or country, here and at Stripe."""
         customer = self._find(request, id)
-        body = CustomerSaid(data=request.data)
-        body.is_valid(raise_exception=True)
-        customer = customers.update(customer, body.validated_data)
+        body = sent(CustomerSaid, request)
+        customer = customers.update(customer, body)
         return Response(CustomerSerializer(customer, context=seen_by(request)).data)
 
     @staticmethod

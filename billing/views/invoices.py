@@ -27,7 +27,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import subject
-from config.api.strict import Nothing, insist_on_nothing, valid
+from config.api.strict import Nothing, insist_on_nothing, sent, valid
 
 # What a list is asked for -> how the rows are found.
 FOUND_BY = {
@@ -50,9 +50,7 @@ class Invoices(APIView):
     @extend_schema(request=NewInvoice, responses={201: InvoiceWithLinesSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Bill now what waits for the next invoice: changes in the middle of a period, and what was added by hand."""
-        body = NewInvoice(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = dict(body.validated_data)
+        wanted = sent(NewInvoice, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         invoice, replayed = invoicing.generate(_wanted(**wanted), asking=asking)
         return made(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data, replayed)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -25,16 +24,14 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import subject
-from config.api.strict import Nothing, insist_on_nothing
+from config.api.strict import Nothing, insist_on_nothing, sent
 
 
 class PaymentMethods(APIView):
     @extend_schema(request=NewPaymentMethod, responses={201: PaymentMethodSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Give a user a payment method, by its id at Stripe or by that of a finished setup."""
-        body = NewPaymentMethod(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = dict(body.validated_data)
+        wanted = sent(NewPaymentMethod, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         user_id = subject(request, wanted.pop("user_id", principal(request).user_id))
         method, replayed = payment_methods.attach(
@@ -47,9 +44,7 @@ class PaymentMethodSetup(APIView):
     @extend_schema(request=NewSetup, responses={201: CardSetupSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Let a user leave a card at Stripe: its page or Stripe.js takes the secret, and no card passes here."""
-        body = NewSetup(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = dict(body.validated_data)
+        wanted = sent(NewSetup, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         user_id = subject(request, wanted.pop("user_id", principal(request).user_id))
         setup, intent, replayed = card_setups.open(user_id, currency=wanted.get("currency", ""), asking=asking)

@@ -28,7 +28,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import may, owner, subject
-from config.api.strict import valid
+from config.api.strict import sent, valid
 
 # Kinds of method in the services before (ruling 17), and Stripe's word for them.
 KINDS = {"card": "card", "credit_card": "card", "debit_card": "card"}
@@ -55,9 +55,8 @@ class PaymentIntent(APIView):
     @extend_schema(request=NewPaymentIntent, responses={201: PaymentIntentSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Ask for the payment of an order, once for each order."""
-        body = NewPaymentIntent(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = {**body.validated_data, "order_id": str(body.validated_data["order_id"])}
+        body = sent(NewPaymentIntent, request)
+        wanted = {**body, "order_id": str(body["order_id"])}
         payer = owner(request) or wanted.get("user_id") or f"order:{wanted['order_id']}"
         payment, replayed = _asked(request, wanted, subject(request, wanted.get("user_id", payer)))
         secret = paying.client_secret(payment)
@@ -76,9 +75,7 @@ class PaymentStatus(APIView):
     @extend_schema(request=NewStatus, responses=PaymentSerializer)
     def patch(self, request: Request, id: UUID) -> Response:
         """Set a status that Stripe agrees with, and say why; to `canceled` it is canceled at Stripe first."""
-        body = NewStatus(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
+        wanted = sent(NewStatus, request)
         payment = get_object_or_404(_payments(), pk=id)
         payment = corrections.correct(payment, wanted["status"], reason=wanted["reason"])
         return Response(PaymentSerializer(payment, context=seen_by(request)).data)

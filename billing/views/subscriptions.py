@@ -29,7 +29,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import insist, may, subject
-from config.api.strict import valid
+from config.api.strict import sent, valid
 
 LONGEST_TRIAL = 90
 PATHS = {"user_id": "customer__user_id", "plan_id": "version__plan_id"}
@@ -45,9 +45,7 @@ class Subscriptions(APIView):
     @extend_schema(request=NewSubscription, responses={201: StartedSubscription}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Subscribe at our price for the country: by a card at hand, or with the client secret in the answer."""
-        body = NewSubscription(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = dict(body.validated_data)
+        wanted = sent(NewSubscription, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         user_id = subject(request, wanted.pop("user_id", principal(request).user_id))
         wish = Wish(**{**wanted, "items": tuple(wanted.get("items", ()))})
@@ -65,10 +63,9 @@ class OneSubscription(APIView):
     @extend_schema(request=SubscriptionPatch, responses=StartedSubscription)
     def patch(self, request: Request, id: UUID) -> Response:
         """Change plan, quantity or items: as previewed, or directly. To ask for what he has drops a pending change."""
-        body = SubscriptionPatch(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(SubscriptionPatch, request)
         subscription = find(request, id)
-        wanted: dict[str, Any] = dict(body.validated_data)
+        wanted: dict[str, Any] = dict(body)
         preview_id, due = wanted.pop("preview_id", None), wanted.pop("expected_amount", None)
         if preview_id:
             shown = get_object_or_404(SubscriptionChange, pk=preview_id, subscription=subscription)

@@ -14,7 +14,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import owner, subject
 from config.api.reasons import CHANGE_REASON, reasoned
-from config.api.strict import insist_on_nothing
+from config.api.strict import insist_on_nothing, sent
 from entitlements import families, sharing
 from entitlements.models import Family
 from entitlements.serializers.families import FamilySerializer, MemberSerializer, NewFamily, NewOwner
@@ -26,9 +26,7 @@ class Families(APIView):
     @extend_schema(request=NewFamily, responses={201: FamilySerializer}, parameters=[IDEMPOTENCY_KEY, CHANGE_REASON])
     def post(self, request: Request) -> Response:
         """Make a family that shares what its owner's family plans give."""
-        body = NewFamily(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(NewFamily, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), said)
         user_id = subject(request, said.get("user_id", principal(request).user_id))
         with reasoned(request):
@@ -82,10 +80,9 @@ class TransferFamily(APIView):
     def post(self, request: Request, id: UUID) -> Response:
         """Make another member the owner. What is shared stays its payer's while he is a member."""
         family = led(request, id)
-        body = NewOwner(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(NewOwner, request)
         with reasoned(request):
-            family = families.transfer(family, body.validated_data["user_id"], at=clock.now())
+            family = families.transfer(family, body["user_id"], at=clock.now())
         return Response(_shown(request, family))
 
 

@@ -14,6 +14,7 @@ from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.permissions import insist, owner
+from config.api.strict import sent
 from entitlements import amendments, awards
 from entitlements.models import DECIDED, Award, Entitlement
 from entitlements.serializers.checks import EntitlementSerializer
@@ -43,12 +44,11 @@ class OneEntitlement(APIView):
     @extend_schema(request=Amendment, responses=EntitlementSerializer)
     def patch(self, request: Request, id: UUID) -> Response:
         """Suspend, resume, revoke or cancel one grant, or move its end, and say why."""
-        body = Amendment(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(Amendment, request)
         grant = self._find(request, id)
         if grant.source_type not in DECIDED:
             insist(request, "hold back what was paid for")
-        amendments.amend(grant, body.validated_data, reason=body.validated_data["reason"])
+        amendments.amend(grant, body, reason=body["reason"])
         return Response(_seen(request, self._find(request, id)))
 
     @staticmethod

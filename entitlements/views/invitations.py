@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db.models import DateTimeField, QuerySet, Value
@@ -17,6 +16,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import owner, subject
 from config.api.reasons import CHANGE_REASON, reasoned
+from config.api.strict import sent
 from entitlements import invitations
 from entitlements.models import FamilyMember
 from entitlements.serializers.families import (
@@ -42,9 +42,7 @@ class FamilyInvitations(APIView):
     def post(self, request: Request, id: UUID) -> Response:
         """Invite a user, or whoever has the secret that is shown this once. An invitation holds no seat."""
         family = led(request, id)
-        body = NewInvitation(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(NewInvitation, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), {**said, "family_id": str(id)})
         lives, at = timedelta(seconds=said["expires_in"]), clock.now()
         with reasoned(request):
@@ -92,9 +90,8 @@ class DeclineInvitation(APIView):
 
 
 def _mine(request: Request, id: UUID) -> FamilyMember:
-    body = Answer(data=request.data)
-    body.is_valid(raise_exception=True)
-    row = invitations.find(id, user_id=principal(request).user_id, secret=body.validated_data["secret"])
+    body = sent(Answer, request)
+    row = invitations.find(id, user_id=principal(request).user_id, secret=body["secret"])
     if row is None:
         raise Http404
     return row

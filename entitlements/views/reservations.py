@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -14,7 +13,7 @@ from config.api.authentication import principal
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.permissions import owner
-from config.api.strict import insist_on_nothing
+from config.api.strict import insist_on_nothing, sent
 from entitlements import reservations
 from entitlements.models import Reservation
 from entitlements.serializers.reservations import CommitSaid, ReservationSaid, ReservationSerializer
@@ -26,9 +25,7 @@ class Reservations(APIView):
     @extend_schema(request=ReservationSaid, responses={201: ReservationSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Hold units until they are used or given back. 409 when they do not fit: `code` is the reason."""
-        body = ReservationSaid(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(ReservationSaid, request)
         row, replayed = reservations.reserve(
             said["user_id"],
             said["feature_code"],
@@ -55,11 +52,10 @@ class ReservationCommit(APIView):
     @extend_schema(request=CommitSaid, responses=ReservationSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Count what was used of what is held, and give the rest back. May be repeated."""
-        body = CommitSaid(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(CommitSaid, request)
         row, replayed = reservations.commit(
             get_object_or_404(Reservation, pk=id),
-            units=body.validated_data.get("units"),
+            units=body.get("units"),
             principal=principal(request).name,
             now=clock.now(),
         )

@@ -15,7 +15,7 @@ from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page
 from config.api.parsing import CloudEvent, CloudEvents, StrictBatch, StrictJSON
-from config.api.strict import valid
+from config.api.strict import sent, valid
 from entitlements import snapshot, usage, usage_batches, usage_corrections
 from entitlements.models import UsageCounter, UsageEvent
 from entitlements.serializers.usage import (
@@ -50,9 +50,7 @@ class Usage(APIView):
     def post(self, request: Request) -> Response:
         """Write down a use, once for its event_id (US-01). 409 when it does not fit: `code` is the reason."""
         cloud = _is(request, CloudEvent)
-        body: Any = CloudEventSaid(data=request.data) if cloud else UsageSaid(data=request.data)
-        body.is_valid(raise_exception=True)
-        use = read_one(body.validated_data, cloud=cloud)
+        use = read_one(sent(CloudEventSaid if cloud else UsageSaid, request), cloud=cloud)
         row, replayed = usage.record(use, principal=principal(request).name, now=clock.now())
         return made(UsageSerializer(row, context=seen_by(request)).data, replayed)
 
@@ -78,9 +76,7 @@ class UsageCorrections(APIView):
     @extend_schema(request=CorrectionSaid, responses={201: UsageSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Correct a use by a row beside it. What is given back goes to the pools that paid."""
-        body = CorrectionSaid(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(CorrectionSaid, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), said)
         named = {"pk": said["usage_id"]} if "usage_id" in said else {"event_id": said["event_id"]}
         if "event_id" in said:
