@@ -65,6 +65,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.requests.identify",
     "config.metrics.measure",
+    # From here on only pages come by; the API goes on at the end.
+    "config.ways.Fork",
     "config.headers.harden",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -80,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Last, as it asks: it turns a locked-out login into an answer.
     "axes.middleware.AxesMiddleware",
+    "config.ways.meet",
 ]
 TEMPLATES: list[dict[str, Any]] = [
     {

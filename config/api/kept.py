@@ -1,4 +1,4 @@
-"""Serializers whose fields are made once. DRF makes them anew for each serializer, and that is most of what one costs."""
+"""Serializers whose fields are made once: DRF makes them anew for each serializer, which is most of what one costs."""
 
 from __future__ import annotations
 
