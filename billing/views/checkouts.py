@@ -7,7 +7,6 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import opening, sync
 from billing.idempotency import Asking
@@ -16,13 +15,14 @@ from billing.orders import Order
 from billing.serializers.checkouts import CheckoutSerializer, NewCheckout
 from billing.views.reach import within
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.permissions import subject
 from config.api.strict import sent
 
 
-class CheckoutSessions(APIView):
+class CheckoutSessions(Door):
     @extend_schema(request=NewCheckout, responses={201: CheckoutSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Open a page on which the buyer pays our price for a plan in his country."""
@@ -33,7 +33,7 @@ class CheckoutSessions(APIView):
         return made(CheckoutSerializer(checkout, context=seen_by(request)).data, replayed)
 
 
-class CheckoutSession(APIView):
+class CheckoutSession(Door):
     @extend_schema(responses=CheckoutSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a checkout. While it is open we look again at Stripe first, so a landing page sees the payment."""

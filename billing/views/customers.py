@@ -7,13 +7,13 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import customers
 from billing.idempotency import Asking
 from billing.models import Customer
 from billing.serializers.customers import CustomerQuery, CustomerSaid, CustomerSerializer, NewCustomer
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
@@ -21,7 +21,7 @@ from config.api.permissions import owner, subject
 from config.api.strict import sent, valid
 
 
-class Customers(APIView):
+class Customers(Door):
     @extend_schema(parameters=[CustomerQuery, PageQuery], responses=paged(CustomerSerializer))
     def get(self, request: Request) -> Response:
         """List customers, newest first; by an e-mail address only the whole of it finds."""
@@ -45,7 +45,7 @@ class Customers(APIView):
         return made(CustomerSerializer(customer, context=seen_by(request)).data, replayed)
 
 
-class OneCustomer(APIView):
+class OneCustomer(Door):
     @extend_schema(responses=CustomerSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a customer."""

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import invoicing
 from billing.idempotency import Asking
@@ -23,6 +22,7 @@ from billing.serializers.invoices import (
 )
 from billing.views.reach import within
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
@@ -41,7 +41,7 @@ FOUND_BY = {
 }
 
 
-class Invoices(APIView):
+class Invoices(Door):
     @extend_schema(parameters=[InvoiceQuery, PageQuery], responses=paged(InvoiceSerializer))
     def get(self, request: Request) -> Response:
         """List invoices, newest first."""
@@ -56,7 +56,7 @@ class Invoices(APIView):
         return made(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data, replayed)
 
 
-class OneInvoice(APIView):
+class OneInvoice(Door):
     @extend_schema(responses=InvoiceWithLinesSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show an invoice with its lines."""
@@ -64,7 +64,7 @@ class OneInvoice(APIView):
         return Response(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data)
 
 
-class VoidInvoice(APIView):
+class VoidInvoice(Door):
     @extend_schema(request=Nothing, responses={200: InvoiceWithLinesSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Void an open invoice: nobody owes it any more. Repeated, it changes nothing."""
@@ -73,7 +73,7 @@ class VoidInvoice(APIView):
         return Response(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data)
 
 
-class GiveUpInvoice(APIView):
+class GiveUpInvoice(Door):
     @extend_schema(request=Nothing, responses={200: InvoiceWithLinesSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Mark an open invoice as uncollectible: it is owed, and not expected. Repeated, it changes nothing."""
@@ -82,7 +82,7 @@ class GiveUpInvoice(APIView):
         return Response(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data)
 
 
-class UserInvoices(APIView):
+class UserInvoices(Door):
     @extend_schema(parameters=[StatusQuery, PageQuery], responses=paged(InvoiceSerializer))
     def get(self, request: Request, user_id: str) -> Response:
         """List a user's invoices, newest first."""
@@ -90,7 +90,7 @@ class UserInvoices(APIView):
         return Response(page(request, rows, InvoiceSerializer))
 
 
-class SubscriptionInvoices(APIView):
+class SubscriptionInvoices(Door):
     @extend_schema(parameters=[StatusQuery, PageQuery], responses=paged(InvoiceSerializer))
     def get(self, request: Request, id: UUID) -> Response:
         """List the invoices of a subscription, newest first."""

@@ -7,7 +7,6 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import changing, pausing, repricing
 from billing.idempotency import Asking
@@ -22,12 +21,13 @@ from billing.serializers.subscriptions import (
 )
 from billing.views.subscriptions import find, started, target_of
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.strict import Nothing, insist_on_nothing, sent
 
 
-class PreviewSubscription(APIView):
+class PreviewSubscription(Door):
     @extend_schema(request=NewPreview, responses={201: ChangeSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, id: UUID) -> Response:
         """Show what a change costs now and next, and what access changes. Good for 15 minutes; charges nothing."""
@@ -39,7 +39,7 @@ class PreviewSubscription(APIView):
         return made(ChangeSerializer(change, context=seen_by(request)).data, replayed)
 
 
-class ReactivateSubscription(APIView):
+class ReactivateSubscription(Door):
     @extend_schema(request=Reactivation, responses={201: StartedSubscription}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, id: UUID) -> Response:
         """Undo a planned end; of one that has ended make a successor, at the price of today."""
@@ -51,7 +51,7 @@ class ReactivateSubscription(APIView):
         return made(started(request, found), replayed)
 
 
-class PauseSubscription(APIView):
+class PauseSubscription(Door):
     @extend_schema(request=Pause, responses=SubscriptionSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Collect nothing until a moment, or until it is resumed. May be repeated."""
@@ -61,7 +61,7 @@ class PauseSubscription(APIView):
         return Response(SubscriptionSerializer(find(request, id), context=seen_by(request)).data)
 
 
-class ResumeSubscription(APIView):
+class ResumeSubscription(Door):
     @extend_schema(request=Nothing, responses=StartedSubscription)
     def post(self, request: Request, id: UUID) -> Response:
         """Collect again."""
@@ -71,7 +71,7 @@ class ResumeSubscription(APIView):
         return Response(started(request, subscription))
 
 
-class Consent(APIView):
+class Consent(Door):
     @extend_schema(request=ConsentAnswer, responses=SubscriptionSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Agree to the proposed price from the next period on, or decline it. Charges nothing now. May be repeated."""

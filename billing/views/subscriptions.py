@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import changing, subscribing, subscriptions
 from billing.idempotency import Asking
@@ -25,6 +24,7 @@ from billing.targets import Target
 from billing.views.reach import within
 from billing.wishes import Wish
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
@@ -35,7 +35,7 @@ LONGEST_TRIAL = 90
 PATHS = {"user_id": "customer__user_id", "plan_id": "version__plan_id"}
 
 
-class Subscriptions(APIView):
+class Subscriptions(Door):
     @extend_schema(parameters=[SubscriptionQuery, PageQuery], responses=paged(SubscriptionSerializer))
     def get(self, request: Request) -> Response:
         """List subscriptions, newest first."""
@@ -54,7 +54,7 @@ class Subscriptions(APIView):
         return made(started(request, subscription), replayed)
 
 
-class OneSubscription(APIView):
+class OneSubscription(Door):
     @extend_schema(responses=SubscriptionSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a subscription."""
@@ -86,7 +86,7 @@ class OneSubscription(APIView):
         return Response(SubscriptionSerializer(find(request, id), context=seen_by(request)).data)
 
 
-class UserSubscriptions(APIView):
+class UserSubscriptions(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(SubscriptionSerializer))
     def get(self, request: Request, user_id: str) -> Response:
         """List a user's subscriptions, newest first."""

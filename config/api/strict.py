@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from config.api.kept import Kept, only
@@ -91,6 +91,13 @@ class KnownQuery(BasePermission):
         if wrong:
             raise BadParameter(wrong)
         return True
+
+
+class Plain(JSONRenderer):
+    """JSON as short as it can be said."""
+
+    def get_indent(self, accepted_media_type: str, renderer_context: Any) -> None:
+        """Indent nothing, whatever Accept asks for."""
 
 
 class OneRenderer(DefaultContentNegotiation):

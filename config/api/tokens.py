@@ -30,6 +30,7 @@ TYPES = frozenset({"jwt", "at+jwt"})
 
 Claims = Mapping[str, Any]
 Remembered = tuple[float, Claims]
+Issuers = tuple[Issuer, ...]
 
 
 class BadToken(Exception):
@@ -40,23 +41,25 @@ class _Memory:
     """Tokens that were good a moment ago, by their hash: the same token is verified once a minute, not each time."""
 
     def __init__(self) -> None:
-        self._good: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
+        self._good: OrderedDict[bytes, tuple[Remembered, Issuers]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: bytes, now: float) -> Remembered | None:
+    def get(self, key: bytes, known: Issuers, now: float) -> Remembered | None:
         """Return a token that is still remembered: until when, and its claims."""
         with self._lock:
             found = self._good.get(key)
-            return found if found and now < found[0] else None
+        # Another configuration is another memory: a key that was taken away is not remembered.
+        return found[0] if found and found[1] is known and now < found[0][0] else None
 
-    def put(self, key: bytes, claims: Claims, now: float) -> Remembered:
+    def put(self, key: bytes, known: Issuers, claims: Claims, now: float) -> Remembered:
         """Remember a good token, never past its own end; the oldest makes room."""
+        until = min(now + REMEMBERED_SECONDS, claims["exp"] + LEEWAY_SECONDS)
         with self._lock:
-            self._good[key] = found = (min(now + REMEMBERED_SECONDS, claims["exp"] + LEEWAY_SECONDS), claims)
+            self._good[key] = (until, claims), known
             self._good.move_to_end(key)
             while len(self._good) > REMEMBERED_TOKENS:
                 self._good.popitem(last=False)
-            return found
+        return until, claims
 
 
 _memory = _Memory()
@@ -70,17 +73,17 @@ def verify(token: str, *, now: float | None = None) -> Remembered:
     if len(token) > LONGEST_BYTES:
         raise BadToken("The token is longer than 8 KiB.")
     now = time.time() if now is None else now
-    issuer = _issuer(token)
-    # Another configuration is another memory: a key that was taken away is not remembered.
-    key = hashlib.sha256(f"{issuer}\n{token}".encode(errors="surrogatepass")).digest()
-    if (known := _memory.get(key, now)) is not None:
-        return known
+    known = issuers.configured()
+    key = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+    if (remembered := _memory.get(key, known, now)) is not None:
+        return remembered
+    issuer = _issuer(token, known)
     claims = _signed(token, issuer)
     _times(claims, now, _longest_life(claims, issuer))
-    return _memory.put(key, claims, now)
+    return _memory.put(key, known, claims, now)
 
 
-def _issuer(token: str) -> Issuer:
+def _issuer(token: str, known: Issuers) -> Issuer:
     """Find the issuer that the token names. Nothing else of the token is used before its signature is checked."""
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
@@ -91,7 +94,7 @@ def _issuer(token: str) -> Issuer:
     if "typ" in header and str(header["typ"]).lower() not in TYPES:
         raise BadToken("The token's typ is not JWT.")
     named = claims.get("iss")
-    issuer = next((each for each in issuers.configured() if each.name == named), None)
+    issuer = next((each for each in known if each.name == named), None)
     if issuer is None:
         raise BadToken("The token's issuer is not known.")
     if header.get("alg") != issuer.algorithm:

@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from config.api.doors import Door
 from config.api.permissions import insist, owner
 from config.api.strict import sent, valid
 from entitlements import access, explain, standpoints
@@ -19,7 +19,7 @@ from entitlements.serializers.explained import ExplainedSerializer
 from entitlements.views.reach import subject
 
 
-class EntitlementCheck(APIView):
+class EntitlementCheck(Door):
     @extend_schema(parameters=[QuestionQuery], responses=ExplainedSerializer)
     def get(self, request: Request) -> Response:
         """Decide whether a user may use a feature. 200 is a decision, also when it is no (EN-03)."""
@@ -31,7 +31,7 @@ class EntitlementCheck(APIView):
         return _decide(request, sent(Question, request))
 
 
-class EntitlementBulkCheck(APIView):
+class EntitlementBulkCheck(Door):
     @extend_schema(request=BulkQuestion, responses=BulkAnswerSerializer)
     def post(self, request: Request) -> Response:
         """Decide for up to 100 users x 100 features at once; a user id that cannot be one stops no other."""

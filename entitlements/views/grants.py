@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.permissions import insist, owner
@@ -23,7 +23,7 @@ from events import clock
 from events.asking import Asking
 
 
-class Entitlements(APIView):
+class Entitlements(Door):
     @extend_schema(request=NewAward, responses={201: AwardSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Give a user access without a purchase: a plan's features, or one feature. Billing never touches it."""
@@ -35,7 +35,7 @@ class Entitlements(APIView):
         return made(_shown(request, award), replayed)
 
 
-class OneEntitlement(APIView):
+class OneEntitlement(Door):
     @extend_schema(responses=EntitlementSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show one grant as it is now."""

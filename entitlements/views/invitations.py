@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import owner, subject
@@ -31,7 +31,7 @@ from events import clock
 from events.asking import Asking
 
 
-class FamilyInvitations(APIView):
+class FamilyInvitations(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(InvitationSerializer))
     def get(self, request: Request, id: UUID) -> Response:
         """List the invitations to a family, the answered ones too; its owner sees them."""
@@ -53,7 +53,7 @@ class FamilyInvitations(APIView):
         return made(InvitationMade(shown, context={"request": request, "secret": secret}).data, replayed)
 
 
-class UserInvitations(APIView):
+class UserInvitations(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(InvitationSerializer))
     def get(self, request: Request, user_id: str) -> Response:
         """List the invitations that wait for a user's answer."""
@@ -61,7 +61,7 @@ class UserInvitations(APIView):
         return Response(page(request, _as_of_now(rows), InvitationSerializer))
 
 
-class OneInvitation(APIView):
+class OneInvitation(Door):
     @extend_schema(parameters=[CHANGE_REASON], responses={204: None})
     def delete(self, request: Request, id: UUID) -> Response:
         """Take an invitation back; the family's owner does. May be repeated."""
@@ -73,7 +73,7 @@ class OneInvitation(APIView):
         return Response(status=204)
 
 
-class AcceptInvitation(APIView):
+class AcceptInvitation(Door):
     @extend_schema(request=Answer, responses=MemberSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Join the family, if a seat is free. Only the invited user can; an open one takes its secret."""
@@ -81,7 +81,7 @@ class AcceptInvitation(APIView):
         return Response(MemberSerializer(invitations.accept(row, principal(request).user_id, at=clock.now())).data)
 
 
-class DeclineInvitation(APIView):
+class DeclineInvitation(Door):
     @extend_schema(request=Answer, responses={204: None})
     def post(self, request: Request, id: UUID) -> Response:
         """Say no. Only the invited user can; an open one takes its secret. May be repeated."""

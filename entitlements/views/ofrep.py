@@ -9,9 +9,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api import etags
+from config.api.doors import Door
 from config.api.permissions import owner
 from config.api.strict import BadParameter, sent
 from entitlements import access, standpoints
@@ -27,7 +27,7 @@ from entitlements.serializers.ofrep import (
 from entitlements.views.reach import subject
 
 
-class Evaluation(APIView):
+class Evaluation(Door):
     failure = FailureSerializer
 
     def rephrased(self, problem: Response, error: Exception) -> Response:

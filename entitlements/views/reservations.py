@@ -7,9 +7,9 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.permissions import owner
@@ -21,7 +21,7 @@ from events import clock
 from events.asking import Asking
 
 
-class Reservations(APIView):
+class Reservations(Door):
     @extend_schema(request=ReservationSaid, responses={201: ReservationSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Hold units until they are used or given back. 409 when they do not fit: `code` is the reason."""
@@ -38,7 +38,7 @@ class Reservations(APIView):
         return made(ReservationSerializer(row, context=seen_by(request)).data, replayed)
 
 
-class OneReservation(APIView):
+class OneReservation(Door):
     @extend_schema(responses=ReservationSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show what is held, or what became of it."""
@@ -48,7 +48,7 @@ class OneReservation(APIView):
         return Response(ReservationSerializer(row, context=seen_by(request)).data)
 
 
-class ReservationCommit(APIView):
+class ReservationCommit(Door):
     @extend_schema(request=CommitSaid, responses=ReservationSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Count what was used of what is held, and give the rest back. May be repeated."""
@@ -62,7 +62,7 @@ class ReservationCommit(APIView):
         return made(ReservationSerializer(row, context=seen_by(request)).data, replayed, status=200)
 
 
-class ReservationRelease(APIView):
+class ReservationRelease(Door):
     @extend_schema(request=None, responses=ReservationSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Give back what is held. May be repeated."""

@@ -8,9 +8,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page
@@ -41,7 +41,7 @@ from events.asking import Asking
 EVENTS = {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": usage_batches.MOST}
 
 
-class Usage(APIView):
+class Usage(Door):
     parser_classes = (StrictJSON, CloudEvent)
 
     @extend_schema(
@@ -55,7 +55,7 @@ class Usage(APIView):
         return made(UsageSerializer(row, context=seen_by(request)).data, replayed)
 
 
-class UsageBatch(APIView):
+class UsageBatch(Door):
     parser_classes = (StrictBatch, CloudEvents)
 
     @extend_schema(
@@ -72,7 +72,7 @@ class UsageBatch(APIView):
         return Response(told(dict(zip(uses, outcomes, strict=True)), faults))
 
 
-class UsageCorrections(APIView):
+class UsageCorrections(Door):
     @extend_schema(request=CorrectionSaid, responses={201: UsageSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Correct a use by a row beside it. What is given back goes to the pools that paid."""
@@ -88,7 +88,7 @@ class UsageCorrections(APIView):
         return made(UsageSerializer(row, context=seen_by(request)).data, replayed)
 
 
-class UserUsage(APIView):
+class UserUsage(Door):
     @extend_schema(parameters=[UsageQuery, PageQuery], responses=UsagePage)
     def get(self, request: Request, user_id: str) -> Response:
         """Show what a user used in a time, and the counters of the periods in it (US-01)."""
