@@ -41,28 +41,35 @@ class _Memory:
     """Tokens that were good a moment ago, by their hash: the same token is verified once a minute, not each time."""
 
     def __init__(self) -> None:
-        self._good: OrderedDict[bytes, tuple[Remembered, Issuers]] = OrderedDict()
+        self._good: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: bytes, known: Issuers, now: float) -> Remembered | None:
+    def get(self, key: bytes, now: float) -> Remembered | None:
         """Return a token that is still remembered: until when, and its claims."""
         with self._lock:
             found = self._good.get(key)
-        # Another configuration is another memory: a key that was taken away is not remembered.
-        return found[0] if found and found[1] is known and now < found[0][0] else None
+            return found if found and now < found[0] else None
 
-    def put(self, key: bytes, known: Issuers, claims: Claims, now: float) -> Remembered:
+    def put(self, key: bytes, claims: Claims, now: float) -> Remembered:
         """Remember a good token, never past its own end; the oldest makes room."""
-        until = min(now + REMEMBERED_SECONDS, claims["exp"] + LEEWAY_SECONDS)
         with self._lock:
-            self._good[key] = (until, claims), known
+            self._good[key] = found = (min(now + REMEMBERED_SECONDS, claims["exp"] + LEEWAY_SECONDS), claims)
             self._good.move_to_end(key)
             while len(self._good) > REMEMBERED_TOKENS:
                 self._good.popitem(last=False)
-        return until, claims
+            return found
 
 
-_memory = _Memory()
+_memory: tuple[Issuers, _Memory] = (), _Memory()
+
+
+def _remembering(known: Issuers) -> _Memory:
+    # Another configuration is another memory: a key that was taken away is not remembered.
+    global _memory
+    held = _memory
+    if held[0] is not known:
+        _memory = held = known, _Memory()
+    return held[1]
 
 
 def verify(token: str, *, now: float | None = None) -> Remembered:
@@ -74,13 +81,13 @@ def verify(token: str, *, now: float | None = None) -> Remembered:
         raise BadToken("The token is longer than 8 KiB.")
     now = time.time() if now is None else now
     known = issuers.configured()
-    key = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-    if (remembered := _memory.get(key, known, now)) is not None:
+    memory, key = _remembering(known), hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+    if (remembered := memory.get(key, now)) is not None:
         return remembered
     issuer = _issuer(token, known)
     claims = _signed(token, issuer)
     _times(claims, now, _longest_life(claims, issuer))
-    return _memory.put(key, known, claims, now)
+    return memory.put(key, claims, now)
 
 
 def _issuer(token: str, known: Issuers) -> Issuer:
