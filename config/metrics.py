@@ -9,6 +9,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import prometheus_client as prometheus
 from django.conf import settings
@@ -33,12 +34,17 @@ def measure(get_response: Handler) -> Handler:
     def middleware(request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
         response = get_response(request)
-        route, method = route_of(request), method_of(request)
-        REQUESTS.labels(method, route, response.status_code).inc()
-        SECONDS.labels(method, route).observe(time.perf_counter() - started)
+        requests, seconds = _numbers(method_of(request), route_of(request), response.status_code)
+        requests.inc()
+        seconds.observe(time.perf_counter() - started)
         return response
 
     return middleware
+
+
+@cache
+def _numbers(method: str, route: str, code: int) -> tuple[prometheus.Counter, prometheus.Histogram]:
+    return REQUESTS.labels(method, route, code), SECONDS.labels(method, route)
 
 
 class Tally:

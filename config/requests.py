@@ -9,20 +9,21 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache
+from json.encoder import encode_basestring_ascii as quoted
 from secrets import token_hex
 from uuid import uuid4
 
-import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from config import logs
 from events import context
 
-log = structlog.get_logger("farebox.requests")
+LOG = "farebox.requests"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 PROCESS = token_hex(10)
+ANONYMOUS = quoted("anonymous")
 numbers = itertools.count(10**11)
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -31,7 +32,7 @@ def identify(get_response: Handler) -> Handler:
     """Give every request an id (the caller's own, when it is a plain token), answer with it, and log one line."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        request_id = id_of(request.headers.get("X-Request-Id", ""))
+        request_id = id_of(request.META.get("HTTP_X_REQUEST_ID", ""))
         tokens = context.request_id.set(request_id), context.actor.set("anonymous")
         started = time.perf_counter()
         try:
@@ -60,14 +61,9 @@ def numbered() -> str:
 
 def tell(method: str, route: str, code: int, seconds: float, *, user_id: str = "") -> None:
     """Write the line of one request."""
-    log.info(
-        "request",
-        method=method,
-        route=route,
-        code=code,
-        duration_ms=round(seconds * 1000, 1),
-        user_id=user_id,
-    )
+    line = _line(method, route, code, settings.AUTH_INSECURE_DEV)
+    said = quoted(user_id), _now(), quoted(context.request_id.get()), quoted(context.actor.get())
+    logs.write(LOG, line % (round(seconds * 1000, 1), *said))
 
 
 def method_of(request: HttpRequest) -> str:
@@ -77,28 +73,38 @@ def method_of(request: HttpRequest) -> str:
 
 def tell_together(route: str, answered: Iterable[tuple[str, float]]) -> None:
     """Write the same lines of POSTs that Django has not seen and that were answered 200 together: id, seconds."""
-    line, now = _line(route, settings.AUTH_INSECURE_DEV), datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    lines = [line % (round(seconds * 1000, 1), now, request_id) for request_id, seconds in answered]
-    logs.write("farebox.requests", "".join(lines))
+    line, now, nobody = _line("POST", route, 200, settings.AUTH_INSECURE_DEV), _now(), quoted("")
+    lines = [
+        line % (round(seconds * 1000, 1), nobody, now, quoted(request_id), ANONYMOUS)
+        for request_id, seconds in answered
+    ]
+    logs.write(LOG, "".join(lines))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 @cache
-def _line(route: str, insecure: bool) -> str:
+def _line(method: str, route: str, code: int, insecure: bool) -> str:
     line = {
-        "method": "POST",
-        "route": route,
-        "code": 200,
+        "method": method,
+        "route": route.replace("%", "%%"),
+        "code": code,
         "duration_ms": "%s",
-        "user_id": "",
+        "user_id": "%s",
         "level": "info",
         "timestamp": "%s",
         "request_id": "%s",
-        "actor": "anonymous",
+        "actor": "%s",
         **({"INSECURE": "AUTH_INSECURE_DEV"} if insecure else {}),
         "message": "request",
         "caller": "requests:tell",
     }
-    return json.dumps(line).replace('"duration_ms": "%s"', '"duration_ms": %s') + "\n"
+    text = json.dumps(line)
+    for name in ("duration_ms", "user_id", "request_id", "actor"):
+        text = text.replace(f'"{name}": "%s"', f'"{name}": %s')
+    return text + "\n"
 
 
 def route_of(request: HttpRequest) -> str:

@@ -65,6 +65,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.requests.identify",
     "config.metrics.measure",
+    # From here on only pages come by; the API goes on at the end.
+    "config.ways.Fork",
     "config.headers.harden",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -80,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Last, as it asks: it turns a locked-out login into an answer.
     "axes.middleware.AxesMiddleware",
+    "config.ways.meet",
 ]
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -250,7 +253,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["keys.authentication.ServiceKeyBearer", "config.api.authentication.BearerToken"],
     "DEFAULT_PERMISSION_CLASSES": ["config.api.permissions.ByTable", "config.api.strict.KnownQuery"],
     "DEFAULT_THROTTLE_CLASSES": ["config.api.limiting.ByPolicy"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["config.api.strict.Plain"],
     "DEFAULT_PARSER_CLASSES": ["config.api.parsing.StrictJSON"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.api.strict.OneRenderer",
     "DEFAULT_SCHEMA_CLASS": "config.api.schema.Operation",

@@ -3,15 +3,15 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from config.api.doors import Door
 from config.api.pagination import PageQuery, page, paged
 from config.api.strict import valid
 from events.models import Event
 from events.serializers import EventQuery, EventSerializer
 
 
-class Events(APIView):
+class Events(Door):
     @extend_schema(parameters=[EventQuery, PageQuery], responses=paged(EventSerializer))
     def get(self, request: Request) -> Response:
         """List history, newest first: of one subject, of one object, or of one type."""

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.api import fields
+from config.api.kept import Kept
 from config.api.strict import Strict
 from events import clock
 from pricing import places, quotes, usage_limits
@@ -27,7 +28,7 @@ class UpperField(serializers.CharField):
         return value.upper()
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class ReasonSerializer(Kept):
     """One step of a price, in order: a stable code, a sentence, and the figures of that step."""
 
     code = serializers.CharField()
@@ -38,7 +39,7 @@ class ReasonSerializer(serializers.Serializer[Any]):
     amount_minor = serializers.IntegerField(required=False, help_text="The amount after this step.")
 
 
-class PriceSerializer(serializers.Serializer[quotes.Price]):
+class PriceSerializer(Kept):
     """What a plan costs in a country. `amount` and `base` in minor units."""
 
     country_code = serializers.CharField(allow_blank=True)
@@ -55,7 +56,7 @@ class PriceSerializer(serializers.Serializer[quotes.Price]):
     reasons = ReasonSerializer(many=True)
 
 
-class PlanFeatureSerializer(serializers.ModelSerializer[PlanFeature]):
+class PlanFeatureSerializer(Kept, serializers.ModelSerializer[PlanFeature]):
     code = serializers.CharField(source="feature_id")
     name = serializers.CharField(source="feature.name")
     kind = serializers.ChoiceField(Feature.Kind.choices, source="feature.kind")
@@ -66,7 +67,7 @@ class PlanFeatureSerializer(serializers.ModelSerializer[PlanFeature]):
         fields = ("code", "name", "kind", "unit", *COLUMNS)
 
 
-class PlanVersionSerializer(serializers.ModelSerializer[PlanVersion]):
+class PlanVersionSerializer(Kept, serializers.ModelSerializer[PlanVersion]):
     amount = serializers.IntegerField(source="amount_minor", help_text="The list price, in minor units.")
     currency = UpperField()
     amount_decimal = serializers.CharField(source="amount.decimal")
@@ -88,7 +89,7 @@ class PlanVersionSerializer(serializers.ModelSerializer[PlanVersion]):
         )
 
 
-class PlanSerializer(serializers.ModelSerializer[Plan]):
+class PlanSerializer(Kept, serializers.ModelSerializer[Plan]):
     """A plan, the version on sale, its price in `?country=`, and the flat fields that callers before used (PL-01)."""
 
     version = PlanVersionSerializer(source="current", allow_null=True)
@@ -156,7 +157,7 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
         return clock.now()
 
 
-class FeatureSerializer(serializers.ModelSerializer[Feature]):
+class FeatureSerializer(Kept, serializers.ModelSerializer[Feature]):
     class Meta:
         model = Feature
         fields = ("code", *FIELDS, "archived_at")
@@ -175,7 +176,7 @@ class QuoteRequestSerializer(Strict):
     )
 
 
-class QuoteSerializer(serializers.ModelSerializer[Quote]):
+class QuoteSerializer(Kept, serializers.ModelSerializer[Quote]):
     plan_id = serializers.CharField(source="version.plan_id")
     plan_version = serializers.IntegerField(source="version.number")
     zone = serializers.CharField(source="zone_code")

@@ -6,16 +6,15 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import Role, principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
 from config.api.reasons import CHANGE_REASON, change_reason
-from config.api.strict import valid
+from config.api.strict import sent, valid
 from events import clock, context
 from pricing import imports, places, quotes, zones
 from pricing.models import Country, Feature, Plan, PlanVersion
@@ -33,12 +32,7 @@ def _plans() -> QuerySet[Plan]:
     return Plan.objects.prefetch_related("versions__features__feature", "overrides")
 
 
-def _valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data  # type: ignore[no-any-return]
-
-
-class Plans(APIView):
+class Plans(Door):
     @extend_schema(parameters=[PlanQuery, PageQuery], responses=paged(PlanSerializer))
     def get(self, request: Request) -> Response:
         """List the plans on sale, each with its price in a country and the reasons of that price."""
@@ -47,7 +41,7 @@ class Plans(APIView):
         return Response(page(request, _plans().filter(Exists(published), active=True), PlanSerializer))
 
 
-class OnePlan(APIView):
+class OnePlan(Door):
     @extend_schema(parameters=[PlanQuery], responses=PlanSerializer)
     def get(self, request: Request, plan_id: str) -> Response:
         """Show one plan with its price in a country, also when it is no longer sold."""
@@ -56,18 +50,18 @@ class OnePlan(APIView):
         return Response(PlanSerializer(plan, context={"request": request}).data)
 
 
-class Features(APIView):
+class Features(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(FeatureSerializer))
     def get(self, request: Request) -> Response:
         """List the features that access can be asked for."""
         return Response(page(request, Feature.objects.all(), FeatureSerializer, key="code", rising=True))
 
 
-class Quotes(APIView):
+class Quotes(Door):
     @extend_schema(parameters=[IDEMPOTENCY_KEY], request=QuoteRequestSerializer, responses={201: QuoteSerializer})
     def post(self, request: Request) -> Response:
         """Freeze the price of a plan in a country for 30 minutes."""
-        asked = _valid(QuoteRequestSerializer(data=request.data))
+        asked = sent(QuoteRequestSerializer, request)
         asking = principal(request)
         quote, was_there = quotes.ask(
             asked["plan_id"],
@@ -80,7 +74,7 @@ class Quotes(APIView):
         return made(QuoteSerializer(quote).data, was_there)
 
 
-class PricingZones(APIView):
+class PricingZones(Door):
     @extend_schema(parameters=[PricingZoneQuery, PageQuery], responses=paged(PricingZoneSerializer))
     def get(self, request: Request) -> Response:
         """List countries and their zones: all, those of a zone, or the one of that name."""
@@ -93,7 +87,7 @@ class PricingZones(APIView):
         return Response(page(request, rows, PricingZoneSerializer, key="iso_code", rising=True))
 
 
-class OnePricingZone(APIView):
+class OnePricingZone(Door):
     @extend_schema(responses=PricingZoneSerializer)
     def get(self, request: Request, iso_code: str) -> Response:
         """Show a country and its zone."""
@@ -107,7 +101,7 @@ class OnePricingZone(APIView):
     def put(self, request: Request, iso_code: str) -> Response:
         """Add or change a country. Running subscriptions and open quotes keep their price."""
         code = places.normalise(iso_code)
-        said = _valid(PricingZoneRequestSerializer(data=request.data))
+        said = sent(PricingZoneRequestSerializer, request)
         with context.explained(change_reason(request)):
             outcome = zones.upsert_said([{**said, "iso_code": code}], at=clock.now())
         added = bool(outcome.keys("added"))
@@ -121,11 +115,11 @@ class OnePricingZone(APIView):
         return Response(status=204)
 
 
-class PricingZonesBulk(APIView):
+class PricingZonesBulk(Door):
     @extend_schema(parameters=[IDEMPOTENCY_KEY, CHANGE_REASON], request=BulkRequestSerializer, responses=BulkSerializer)
     def post(self, request: Request) -> Response:
         """Add or change up to 300 countries, all or none; `dry_run` shows what would happen."""
-        asked = _valid(BulkRequestSerializer(data=request.data))
+        asked = sent(BulkRequestSerializer, request)
         with context.explained(change_reason(request)):
             answer, was_there = imports.upsert_once(
                 asked["rows"],

@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from config.api import fields
+from config.api.kept import Kept
 from config.api.strict import Strict
 from pricing.constraints import MAX_MULTIPLIER
 from pricing.models import Country, Zone
@@ -16,7 +17,7 @@ from pricing.serializers import ISO_CODE
 MAX_ROWS = 300
 
 
-class PricingZoneSerializer(serializers.ModelSerializer[Country]):
+class PricingZoneSerializer(Kept, serializers.ModelSerializer[Country]):
     """One country, flat: its zone's fields stand in every row (PZ-01, ruling 30)."""
 
     country = serializers.CharField(source="name")
@@ -95,13 +96,13 @@ class BulkRequestSerializer(Strict):
         return rows
 
 
-class ZoneChangeSerializer(serializers.Serializer[Any]):
+class ZoneChangeSerializer(Kept):
     iso_code = serializers.CharField(source="key")
     before = serializers.DictField(child=serializers.CharField(allow_null=True), allow_null=True)
     after = serializers.DictField(child=serializers.CharField(allow_null=True))
 
 
-class BulkSerializer(serializers.Serializer[Any]):
+class BulkSerializer(Kept):
     """What was done, or would be: ISO codes, the changes in full, and how many open quotes keep their price."""
 
     dry_run = serializers.BooleanField()

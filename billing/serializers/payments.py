@@ -7,6 +7,7 @@ from rest_framework import serializers
 from billing.models import Payment, PaymentAttempt
 from billing.serializers.money import MoneyFields
 from config.api import fields
+from config.api.kept import Kept
 from config.api.masking import hidden, hidden_values, tail
 from config.api.strict import Strict
 
@@ -145,7 +146,7 @@ class MadePaymentSerializer(PaymentSerializer):
         return secret
 
 
-class PaymentIntentSerializer(serializers.Serializer[Any]):
+class PaymentIntentSerializer(Kept):
     payment_id = serializers.UUIDField()
     client_secret = serializers.CharField(allow_null=True)
     status = serializers.CharField()

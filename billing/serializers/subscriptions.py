@@ -8,6 +8,7 @@ from rest_framework import serializers
 from billing.models import Subscription, SubscriptionChange, SubscriptionItem, ZoneCheck
 from billing.serializers.money import MoneyFields
 from config.api import fields
+from config.api.kept import Kept
 from config.api.masking import Masked, tail
 from config.api.strict import Strict
 from pricing.money import Money
@@ -38,13 +39,13 @@ class SubscriptionItemSerializer(MoneyFields):
         )
 
 
-class ChangedFeature(serializers.Serializer[Any]):
+class ChangedFeature(Kept):
     feature = serializers.CharField()
     before = serializers.DictField()
     after = serializers.DictField()
 
 
-class AccessDifference(serializers.Serializer[Any]):
+class AccessDifference(Kept):
     gained = serializers.ListField(child=serializers.CharField())
     lost = serializers.ListField(child=serializers.CharField())
     changed = ChangedFeature(many=True)
@@ -85,7 +86,7 @@ class ChangeSerializer(MoneyFields):
         return Money(row.next_minor, row.currency).decimal
 
 
-class ProposedPrice(serializers.Serializer[Any]):
+class ProposedPrice(Kept):
     """What each renewal costs if the buyer agrees; he is charged nothing more until he does."""
 
     amount = serializers.IntegerField(source="proposed.amount_minor", help_text="Of one, in minor units.")

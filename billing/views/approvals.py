@@ -6,20 +6,20 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import approvals, sync
 from billing.idempotency import Asking
 from billing.models import Payment, RefundApproval
 from billing.serializers.refunds import NewRefundApproval, RefundApprovalSerializer, RefundSerializer
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
-from config.api.strict import Nothing, insist_on_nothing
+from config.api.strict import Nothing, insist_on_nothing, sent
 
 
-class RefundApprovals(APIView):
+class RefundApprovals(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(RefundApprovalSerializer))
     def get(self, request: Request) -> Response:
         """List the refunds over the cap that were asked for, newest first."""
@@ -28,16 +28,14 @@ class RefundApprovals(APIView):
     @extend_schema(request=NewRefundApproval, responses={201: RefundApprovalSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Ask another admin for a refund over the cap."""
-        body = NewRefundApproval(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
+        wanted = sent(NewRefundApproval, request)
         payment = get_object_or_404(Payment.objects.select_related("customer"), pk=wanted["payment_id"])
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         approval, replayed = approvals.ask(payment, wanted.get("amount"), reason=wanted["reason"], asking=asking)
         return made(RefundApprovalSerializer(approval, context=seen_by(request)).data, replayed)
 
 
-class OneRefundApproval(APIView):
+class OneRefundApproval(Door):
     @extend_schema(responses=RefundApprovalSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a refund that was asked for, and what was decided."""
@@ -45,7 +43,7 @@ class OneRefundApproval(APIView):
         return Response(RefundApprovalSerializer(approval, context=seen_by(request)).data)
 
 
-class ApproveRefund(APIView):
+class ApproveRefund(Door):
     @extend_schema(request=Nothing, responses={201: RefundSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Approve as another admin than the one who asked: the money goes back. Repeated, it is the same refund."""
@@ -57,7 +55,7 @@ class ApproveRefund(APIView):
         return made(RefundSerializer(refund, context=seen_by(request)).data, replayed)
 
 
-class DeclineRefund(APIView):
+class DeclineRefund(Door):
     @extend_schema(request=Nothing, responses={200: RefundApprovalSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Decline as another admin than the one who asked."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -8,21 +7,21 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import customers
 from billing.idempotency import Asking
 from billing.models import Customer
 from billing.serializers.customers import CustomerQuery, CustomerSaid, CustomerSerializer, NewCustomer
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import owner, subject
-from config.api.strict import valid
+from config.api.strict import sent, valid
 
 
-class Customers(APIView):
+class Customers(Door):
     @extend_schema(parameters=[CustomerQuery, PageQuery], responses=paged(CustomerSerializer))
     def get(self, request: Request) -> Response:
         """List customers, newest first; by an e-mail address only the whole of it finds."""
@@ -39,16 +38,14 @@ class Customers(APIView):
     @extend_schema(request=NewCustomer, responses={201: CustomerSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Make the customer of a user before he buys. Without it his first purchase does."""
-        body = NewCustomer(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(NewCustomer, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), said)
         user_id = subject(request, said.pop("user_id", principal(request).user_id))
         customer, replayed = customers.create(user_id, said, asking=asking)
         return made(CustomerSerializer(customer, context=seen_by(request)).data, replayed)
 
 
-class OneCustomer(APIView):
+class OneCustomer(Door):
     @extend_schema(responses=CustomerSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a customer."""
@@ -58,9 +55,8 @@ class OneCustomer(APIView):
     def patch(self, request: Request, id: UUID) -> Response:
         """Change e-mail address, name or country, here and at Stripe."""
         customer = self._find(request, id)
-        body = CustomerSaid(data=request.data)
-        body.is_valid(raise_exception=True)
-        customer = customers.update(customer, body.validated_data)
+        body = sent(CustomerSaid, request)
+        customer = customers.update(customer, body)
         return Response(CustomerSerializer(customer, context=seen_by(request)).data)
 
     @staticmethod

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import invoicing
 from billing.idempotency import Asking
@@ -23,11 +22,12 @@ from billing.serializers.invoices import (
 )
 from billing.views.reach import within
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import subject
-from config.api.strict import Nothing, insist_on_nothing, valid
+from config.api.strict import Nothing, insist_on_nothing, sent, valid
 
 # What a list is asked for -> how the rows are found.
 FOUND_BY = {
@@ -41,7 +41,7 @@ FOUND_BY = {
 }
 
 
-class Invoices(APIView):
+class Invoices(Door):
     @extend_schema(parameters=[InvoiceQuery, PageQuery], responses=paged(InvoiceSerializer))
     def get(self, request: Request) -> Response:
         """List invoices, newest first."""
@@ -50,15 +50,13 @@ class Invoices(APIView):
     @extend_schema(request=NewInvoice, responses={201: InvoiceWithLinesSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Bill now what waits for the next invoice: changes in the middle of a period, and what was added by hand."""
-        body = NewInvoice(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = dict(body.validated_data)
+        wanted = sent(NewInvoice, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         invoice, replayed = invoicing.generate(_wanted(**wanted), asking=asking)
         return made(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data, replayed)
 
 
-class OneInvoice(APIView):
+class OneInvoice(Door):
     @extend_schema(responses=InvoiceWithLinesSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show an invoice with its lines."""
@@ -66,7 +64,7 @@ class OneInvoice(APIView):
         return Response(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data)
 
 
-class VoidInvoice(APIView):
+class VoidInvoice(Door):
     @extend_schema(request=Nothing, responses={200: InvoiceWithLinesSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Void an open invoice: nobody owes it any more. Repeated, it changes nothing."""
@@ -75,7 +73,7 @@ class VoidInvoice(APIView):
         return Response(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data)
 
 
-class GiveUpInvoice(APIView):
+class GiveUpInvoice(Door):
     @extend_schema(request=Nothing, responses={200: InvoiceWithLinesSerializer})
     def post(self, request: Request, id: UUID) -> Response:
         """Mark an open invoice as uncollectible: it is owed, and not expected. Repeated, it changes nothing."""
@@ -84,7 +82,7 @@ class GiveUpInvoice(APIView):
         return Response(InvoiceWithLinesSerializer(invoice, context=seen_by(request)).data)
 
 
-class UserInvoices(APIView):
+class UserInvoices(Door):
     @extend_schema(parameters=[StatusQuery, PageQuery], responses=paged(InvoiceSerializer))
     def get(self, request: Request, user_id: str) -> Response:
         """List a user's invoices, newest first."""
@@ -92,7 +90,7 @@ class UserInvoices(APIView):
         return Response(page(request, rows, InvoiceSerializer))
 
 
-class SubscriptionInvoices(APIView):
+class SubscriptionInvoices(Door):
     @extend_schema(parameters=[StatusQuery, PageQuery], responses=paged(InvoiceSerializer))
     def get(self, request: Request, id: UUID) -> Response:
         """List the invoices of a subscription, newest first."""

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import corrections, dues, paying
 from billing.idempotency import Asking
@@ -24,17 +23,18 @@ from billing.serializers.payments import (
 )
 from billing.views.reach import within
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import may, owner, subject
-from config.api.strict import valid
+from config.api.strict import sent, valid
 
 # Kinds of method in the services before (ruling 17), and Stripe's word for them.
 KINDS = {"card": "card", "credit_card": "card", "debit_card": "card"}
 
 
-class Payments(APIView):
+class Payments(Door):
     @extend_schema(parameters=[PaymentQuery, PageQuery], responses=paged(PaymentSerializer))
     def get(self, request: Request) -> Response:
         """List payments, newest first."""
@@ -51,20 +51,19 @@ class Payments(APIView):
         return made(MadePaymentSerializer(payment, context=shown).data, replayed)
 
 
-class PaymentIntent(APIView):
+class PaymentIntent(Door):
     @extend_schema(request=NewPaymentIntent, responses={201: PaymentIntentSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Ask for the payment of an order, once for each order."""
-        body = NewPaymentIntent(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = {**body.validated_data, "order_id": str(body.validated_data["order_id"])}
+        body = sent(NewPaymentIntent, request)
+        wanted = {**body, "order_id": str(body["order_id"])}
         payer = owner(request) or wanted.get("user_id") or f"order:{wanted['order_id']}"
         payment, replayed = _asked(request, wanted, subject(request, wanted.get("user_id", payer)))
         secret = paying.client_secret(payment)
         return made({"payment_id": str(payment.pk), "client_secret": secret, "status": payment.status}, replayed)
 
 
-class OnePayment(APIView):
+class OnePayment(Door):
     @extend_schema(responses=PaymentSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a payment, and each try to pay it."""
@@ -72,19 +71,17 @@ class OnePayment(APIView):
         return Response(PaymentSerializer(payment, context=seen_by(request)).data)
 
 
-class PaymentStatus(APIView):
+class PaymentStatus(Door):
     @extend_schema(request=NewStatus, responses=PaymentSerializer)
     def patch(self, request: Request, id: UUID) -> Response:
         """Set a status that Stripe agrees with, and say why; to `canceled` it is canceled at Stripe first."""
-        body = NewStatus(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
+        wanted = sent(NewStatus, request)
         payment = get_object_or_404(_payments(), pk=id)
         payment = corrections.correct(payment, wanted["status"], reason=wanted["reason"])
         return Response(PaymentSerializer(payment, context=seen_by(request)).data)
 
 
-class UserPayments(APIView):
+class UserPayments(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(PaymentSerializer))
     def get(self, request: Request, user_id: str) -> Response:
         """List what a user paid, newest first."""
@@ -92,7 +89,7 @@ class UserPayments(APIView):
         return Response(page(request, rows, PaymentSerializer))
 
 
-class CustomerPayments(APIView):
+class CustomerPayments(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(PaymentSerializer))
     def get(self, request: Request, id: UUID) -> Response:
         """List what a customer paid, newest first."""

@@ -7,7 +7,6 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import caps, refunds, sync
 from billing.idempotency import Asking
@@ -15,6 +14,7 @@ from billing.models import Payment, Refund
 from billing.serializers.refunds import NewRefund, RefundQuery, RefundSerializer
 from billing.views.reach import within
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
@@ -22,7 +22,7 @@ from config.api.permissions import may
 from config.api.strict import valid
 
 
-class Refunds(APIView):
+class Refunds(Door):
     @extend_schema(parameters=[RefundQuery, PageQuery], responses=paged(RefundSerializer))
     def get(self, request: Request) -> Response:
         """List refunds, newest first."""
@@ -47,7 +47,7 @@ class Refunds(APIView):
         return made(RefundSerializer(refund, context=seen_by(request)).data, replayed)
 
 
-class OneRefund(APIView):
+class OneRefund(Door):
     @extend_schema(responses=RefundSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a refund."""
@@ -55,7 +55,7 @@ class OneRefund(APIView):
         return Response(RefundSerializer(refund, context=seen_by(request)).data)
 
 
-class PaymentRefunds(APIView):
+class PaymentRefunds(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(RefundSerializer))
     def get(self, request: Request, id: UUID) -> Response:
         """List the refunds of a payment, newest first."""

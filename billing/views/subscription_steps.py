@@ -7,7 +7,6 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import changing, pausing, repricing
 from billing.idempotency import Asking
@@ -22,49 +21,47 @@ from billing.serializers.subscriptions import (
 )
 from billing.views.subscriptions import find, started, target_of
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
-from config.api.strict import Nothing, insist_on_nothing
+from config.api.strict import Nothing, insist_on_nothing, sent
 
 
-class PreviewSubscription(APIView):
+class PreviewSubscription(Door):
     @extend_schema(request=NewPreview, responses={201: ChangeSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, id: UUID) -> Response:
         """Show what a change costs now and next, and what access changes. Good for 15 minutes; charges nothing."""
-        body = NewPreview(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(NewPreview, request)
         subscription = find(request, id)
-        wanted = body.validated_data
+        wanted = body
         asking = Asking.of(principal(request).name, idempotency_key(request), {**wanted, "subscription": id})
         change, replayed = changing.preview(subscription, target_of(wanted), asking=asking)
         return made(ChangeSerializer(change, context=seen_by(request)).data, replayed)
 
 
-class ReactivateSubscription(APIView):
+class ReactivateSubscription(Door):
     @extend_schema(request=Reactivation, responses={201: StartedSubscription}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, id: UUID) -> Response:
         """Undo a planned end; of one that has ended make a successor, at the price of today."""
-        body = Reactivation(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(Reactivation, request)
         subscription = find(request, id)
-        wanted = body.validated_data
+        wanted = body
         asking = Asking.of(principal(request).name, idempotency_key(request), {**wanted, "subscription": id})
         found, replayed = pausing.reactivate(subscription, asking=asking, **wanted)
         return made(started(request, found), replayed)
 
 
-class PauseSubscription(APIView):
+class PauseSubscription(Door):
     @extend_schema(request=Pause, responses=SubscriptionSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Collect nothing until a moment, or until it is resumed. May be repeated."""
-        body = Pause(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(Pause, request)
         subscription = find(request, id)
-        pausing.pause(subscription, **body.validated_data)
+        pausing.pause(subscription, **body)
         return Response(SubscriptionSerializer(find(request, id), context=seen_by(request)).data)
 
 
-class ResumeSubscription(APIView):
+class ResumeSubscription(Door):
     @extend_schema(request=Nothing, responses=StartedSubscription)
     def post(self, request: Request, id: UUID) -> Response:
         """Collect again."""
@@ -74,11 +71,10 @@ class ResumeSubscription(APIView):
         return Response(started(request, subscription))
 
 
-class Consent(APIView):
+class Consent(Door):
     @extend_schema(request=ConsentAnswer, responses=SubscriptionSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Agree to the proposed price from the next period on, or decline it. Charges nothing now. May be repeated."""
-        body = ConsentAnswer(data=request.data)
-        body.is_valid(raise_exception=True)
-        repricing.answer(find(request, id), accept=body.validated_data["accept"])
+        body = sent(ConsentAnswer, request)
+        repricing.answer(find(request, id), accept=body["accept"])
         return Response(SubscriptionSerializer(find(request, id), context=seen_by(request)).data)

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing import changing, subscribing, subscriptions
 from billing.idempotency import Asking
@@ -25,17 +24,18 @@ from billing.targets import Target
 from billing.views.reach import within
 from billing.wishes import Wish
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import insist, may, subject
-from config.api.strict import valid
+from config.api.strict import sent, valid
 
 LONGEST_TRIAL = 90
 PATHS = {"user_id": "customer__user_id", "plan_id": "version__plan_id"}
 
 
-class Subscriptions(APIView):
+class Subscriptions(Door):
     @extend_schema(parameters=[SubscriptionQuery, PageQuery], responses=paged(SubscriptionSerializer))
     def get(self, request: Request) -> Response:
         """List subscriptions, newest first."""
@@ -45,9 +45,7 @@ class Subscriptions(APIView):
     @extend_schema(request=NewSubscription, responses={201: StartedSubscription}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Subscribe at our price for the country: by a card at hand, or with the client secret in the answer."""
-        body = NewSubscription(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = dict(body.validated_data)
+        wanted = sent(NewSubscription, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), wanted)
         user_id = subject(request, wanted.pop("user_id", principal(request).user_id))
         wish = Wish(**{**wanted, "items": tuple(wanted.get("items", ()))})
@@ -56,7 +54,7 @@ class Subscriptions(APIView):
         return made(started(request, subscription), replayed)
 
 
-class OneSubscription(APIView):
+class OneSubscription(Door):
     @extend_schema(responses=SubscriptionSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a subscription."""
@@ -65,10 +63,9 @@ class OneSubscription(APIView):
     @extend_schema(request=SubscriptionPatch, responses=StartedSubscription)
     def patch(self, request: Request, id: UUID) -> Response:
         """Change plan, quantity or items: as previewed, or directly. To ask for what he has drops a pending change."""
-        body = SubscriptionPatch(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(SubscriptionPatch, request)
         subscription = find(request, id)
-        wanted: dict[str, Any] = dict(body.validated_data)
+        wanted: dict[str, Any] = dict(body)
         preview_id, due = wanted.pop("preview_id", None), wanted.pop("expected_amount", None)
         if preview_id:
             shown = get_object_or_404(SubscriptionChange, pk=preview_id, subscription=subscription)
@@ -89,7 +86,7 @@ class OneSubscription(APIView):
         return Response(SubscriptionSerializer(find(request, id), context=seen_by(request)).data)
 
 
-class UserSubscriptions(APIView):
+class UserSubscriptions(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(SubscriptionSerializer))
     def get(self, request: Request, user_id: str) -> Response:
         """List a user's subscriptions, newest first."""

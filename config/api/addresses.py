@@ -19,7 +19,7 @@ def network(request: HttpRequest) -> str:
     """
     connected = request.META.get("REMOTE_ADDR", "")
     trusted = settings.TRUSTED_PROXY_COUNT
-    named = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+    named = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     return _network(named[-trusted] if 0 < trusted <= len(named) else connected) or _network(connected) or "unknown"
 
 

@@ -15,6 +15,7 @@ from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
 from config.api import jwks, tokens
+from config.api.parsing import UNSTORABLE
 from events import context
 
 log = structlog.get_logger("farebox.authentication")
@@ -40,6 +41,7 @@ class Scope(StrEnum):
 
 
 EVERY_SCOPE = frozenset(Scope)
+NAMEABLE = frozenset(Role) - {Role.ANONYMOUS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def introduce(request: Request, asking: Principal) -> Principal:
 
 def bearer(request: Request) -> str | None:
     """Return the token of `Authorization: Bearer`, None without the header. Raises AuthenticationFailed."""
-    header = request.headers.get("Authorization")
+    header: str | None = request.META.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
@@ -109,7 +111,7 @@ class BearerToken(BaseAuthentication):
         token = bearer(request)
         if token is not None:
             return introduce(request, verify(token)), None
-        token = request.headers.get("better-auth-token")
+        token = request.META.get("HTTP_BETTER_AUTH_TOKEN")
         if token is None:
             return None
         return introduce(request, _bare(token) or verify(token)), None
@@ -141,7 +143,7 @@ def believed(token: str) -> tuple[float, Principal]:
 
 def seconds_left(request: Request) -> float:
     """Return for how many seconds more the request's token is good; of what has no such end, no end."""
-    token = bearer(request) or request.headers.get("better-auth-token", "")
+    token = bearer(request) or request.META.get("HTTP_BETTER_AUTH_TOKEN", "")
     try:
         _, claims = tokens.verify(token)
     except (tokens.BadToken, jwks.IssuerUnreachable):
@@ -158,17 +160,12 @@ def _bare(token: str) -> Principal | None:
 
 
 def _principal(user_id: object, role: object, scope: object) -> Principal:
-    if not isinstance(user_id, str) or not 0 < len(user_id) <= 255 or not _storable(user_id):
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= 255 or UNSTORABLE.search(user_id):
         raise AuthenticationFailed("The token's sub must be a string of 1 to 255 characters.")
-    if not isinstance(role, str) or role not in set(Role) - {Role.ANONYMOUS}:
+    if not isinstance(role, str) or role not in NAMEABLE:
         raise AuthenticationFailed("The token's role is none of user, service, support, admin.")
     if Role(role) is not Role.SERVICE or scope is None:
         return Principal(user_id, Role(role))
     if not isinstance(scope, str):
         raise AuthenticationFailed("The token's scope must be words with a space between them.")
     return Principal(user_id, Role.SERVICE, frozenset(Scope(word) for word in scope.split() if word in EVERY_SCOPE))
-
-
-def _storable(text: str) -> bool:
-    """Say whether Postgres can hold it: no NUL, no half of a surrogate pair."""
-    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)

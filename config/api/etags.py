@@ -24,7 +24,7 @@ def of(*said: Any) -> str:
 
 def matches(request: Request, tag: str) -> bool:
     """Say whether the client has this answer."""
-    known = parse_etags(request.headers.get("If-None-Match", ""))
+    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
     return "*" in known or tag in {each if each.startswith("W/") else f"W/{each}" for each in known}
 
 

@@ -27,7 +27,7 @@ def idempotency_key(request: Request) -> str | None:
 
     Its hash is kept, not the key: callers put tokens and addresses into it.
     """
-    key = request.headers.get("Idempotency-Key")
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is not None and not KEY.fullmatch(key):
         raise BadHeader({"Idempotency-Key": "Give 1 to 255 visible ASCII characters."})
     if key is not None and not may(request, "use an Idempotency-Key"):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -86,27 +85,42 @@ def _url_wrong(url: str) -> Iterator[str]:
         yield f"{parts.hostname} is not in JWKS_ALLOWED_HOSTS"
 
 
+_read: tuple[tuple[Any, ...], tuple[Issuer, ...]] | None = None
+
+
 def configured() -> tuple[Issuer, ...]:
     """Return the issuers of JWT_ISSUERS, and the one of the short form when its key is given (or nothing else is).
 
-    Raises ValueError when JWT_ISSUERS cannot be read.
+    The same ones as long as the settings are the same. Raises ValueError when JWT_ISSUERS cannot be read.
     """
-    return _issuers(
-        json.dumps(settings.JWT_ISSUERS),
-        Issuer(
-            name=settings.JWT_ISSUER,
-            algorithm=settings.JWT_ALGORITHM,
-            audience=settings.JWT_AUDIENCE,
-            secret=settings.JWT_SECRET if settings.JWT_ALGORITHM.startswith("HS") else "",
-            public_key="" if settings.JWT_ALGORITHM.startswith("HS") else settings.AUTH_PUBLIC_KEY,
-            services=True,
-        ),
+    global _read
+    said = (
+        settings.JWT_ISSUERS,
+        settings.JWT_ISSUER,
+        settings.JWT_ALGORITHM,
+        settings.JWT_AUDIENCE,
+        settings.JWT_SECRET,
+        settings.AUTH_PUBLIC_KEY,
     )
+    read = _read
+    if read is None or read[0] != said:
+        _read = read = deepcopy(said), _issuers(*said)
+    return read[1]
 
 
-@lru_cache(maxsize=8)
-def _issuers(named: str, short: Issuer) -> tuple[Issuer, ...]:
-    found = [_issuer(name, given) for name, given in json.loads(named).items()]
+def _issuers(
+    named: Mapping[str, Any], name: str, algorithm: str, audience: str, secret: str, public_key: str
+) -> tuple[Issuer, ...]:
+    hidden = algorithm.startswith("HS")
+    short = Issuer(
+        name=name,
+        algorithm=algorithm,
+        audience=audience,
+        secret=secret if hidden else "",
+        public_key="" if hidden else public_key,
+        services=True,
+    )
+    found = [_issuer(name, given) for name, given in named.items()]
     if not found or short.secret or short.public_key:
         found.append(short)
     names = [issuer.name for issuer in found]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from rest_framework import serializers
 from rest_framework.request import Request
 
+from config.api.kept import Kept
 from config.api.permissions import may
 
 MASK = "***"
@@ -59,7 +59,7 @@ def told_without_names(value: Any) -> Any:
     return E_MAIL.sub(MASK, STRIPES.sub(lambda found: str(tail(found[0])), value))
 
 
-class Masked(serializers.BaseSerializer[Any]):
+class Masked(Kept):
     """Masks the fields that `masked` names, unless the request in its context may see in full."""
 
     masked: ClassVar[Mapping[str, Mask]] = {}

@@ -19,7 +19,7 @@ NEEDED_REASON = OpenApiParameter("Change-Reason", str, OpenApiParameter.HEADER, 
 
 def change_reason(request: Request, *, needed: bool = False) -> str:
     """Return the reason that the header gives, "" without one. Raises BadHeader, where it is needed for none too."""
-    said = request.headers.get("Change-Reason", "").strip()
+    said: str = request.META.get("HTTP_CHANGE_REASON", "").strip()
     if len(said) > LONGEST or not said.isprintable():
         raise BadHeader({"Change-Reason": f"At most {LONGEST} letters, all of them printable."})
     if needed and not said:

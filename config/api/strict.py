@@ -11,8 +11,10 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
+
+from config.api.kept import Kept, only
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # It imports this module, by the settings.
@@ -26,7 +28,7 @@ class BadHeader(ValidationError):
     """A header is wrong: the answer names it as `header`."""
 
 
-class Strict(serializers.Serializer[Any]):
+class Strict(Kept):
     """A serializer of input: a field that it does not name is an error at that field."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -45,17 +47,29 @@ class Nothing(Strict):
 
 def insist_on_nothing(request: Request) -> None:
     """Refuse every field of a body: whoever sent one believes that it counts. Raises ValidationError."""
-    Nothing(data=request.data).is_valid(raise_exception=True)
+    sent(Nothing, request)
+
+
+def sent(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    """Return what a body says of a serializer's fields. Raises ValidationError."""
+    return read(serializer, request.data)
 
 
 def valid(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Return what a query says of a serializer's fields. Raises BadParameter; KnownQuery has refused unknown names."""
-    names = serializer().fields
-    found = serializer(data={name: said for name, said in request.query_params.items() if name in names})
-    if not found.is_valid():
-        raise BadParameter(found.errors)
-    said: dict[str, Any] = found.validated_data
-    return said
+    names = only(serializer).fields
+    try:
+        return read(serializer, {name: said for name, said in request.query_params.items() if name in names})
+    except ValidationError as reason:
+        raise BadParameter(reason.detail) from None
+
+
+def read(serializer: type[serializers.Serializer[Any]], said: Any) -> dict[str, Any]:
+    """Return what is said of a serializer's fields, none of which needs a context. Raises ValidationError."""
+    if said is None:
+        raise ValidationError({"non_field_errors": [serializers.ErrorDetail("No data provided", code="null")]})
+    found: dict[str, Any] = only(serializer).run_validation(said)
+    return found
 
 
 class KnownQuery(BasePermission):
@@ -77,6 +91,13 @@ class KnownQuery(BasePermission):
         if wrong:
             raise BadParameter(wrong)
         return True
+
+
+class Plain(JSONRenderer):
+    """JSON as short as it can be said."""
+
+    def get_indent(self, accepted_media_type: str, renderer_context: Any) -> None:
+        """Indent nothing, whatever Accept asks for."""
 
 
 class OneRenderer(DefaultContentNegotiation):

@@ -30,6 +30,7 @@ TYPES = frozenset({"jwt", "at+jwt"})
 
 Claims = Mapping[str, Any]
 Remembered = tuple[float, Claims]
+Issuers = tuple[Issuer, ...]
 
 
 class BadToken(Exception):
@@ -59,7 +60,16 @@ class _Memory:
             return found
 
 
-_memory = _Memory()
+_memory: tuple[Issuers, _Memory] = (), _Memory()
+
+
+def _remembering(known: Issuers) -> _Memory:
+    # Another configuration is another memory: a key that was taken away is not remembered.
+    global _memory
+    held = _memory
+    if held[0] is not known:
+        _memory = held = known, _Memory()
+    return held[1]
 
 
 def verify(token: str, *, now: float | None = None) -> Remembered:
@@ -70,17 +80,17 @@ def verify(token: str, *, now: float | None = None) -> Remembered:
     if len(token) > LONGEST_BYTES:
         raise BadToken("The token is longer than 8 KiB.")
     now = time.time() if now is None else now
-    issuer = _issuer(token)
-    # Another configuration is another memory: a key that was taken away is not remembered.
-    key = hashlib.sha256(f"{issuer}\n{token}".encode(errors="surrogatepass")).digest()
-    if (known := _memory.get(key, now)) is not None:
-        return known
+    known = issuers.configured()
+    memory, key = _remembering(known), hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+    if (remembered := memory.get(key, now)) is not None:
+        return remembered
+    issuer = _issuer(token, known)
     claims = _signed(token, issuer)
     _times(claims, now, _longest_life(claims, issuer))
-    return _memory.put(key, claims, now)
+    return memory.put(key, claims, now)
 
 
-def _issuer(token: str) -> Issuer:
+def _issuer(token: str, known: Issuers) -> Issuer:
     """Find the issuer that the token names. Nothing else of the token is used before its signature is checked."""
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
@@ -91,7 +101,7 @@ def _issuer(token: str) -> Issuer:
     if "typ" in header and str(header["typ"]).lower() not in TYPES:
         raise BadToken("The token's typ is not JWT.")
     named = claims.get("iss")
-    issuer = next((each for each in issuers.configured() if each.name == named), None)
+    issuer = next((each for each in known if each.name == named), None)
     if issuer is None:
         raise BadToken("The token's issuer is not known.")
     if header.get("alg") != issuer.algorithm:

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from config.api import fields
+from config.api.kept import Kept
 from config.api.masking import Masked, hidden
 from config.api.strict import Strict
 from entitlements import invitations
@@ -62,7 +63,7 @@ class FamilySerializer(Masked, serializers.ModelSerializer[Family]):
         return int(self.context["members"])
 
 
-class MemberSerializer(serializers.ModelSerializer[FamilyMember]):
+class MemberSerializer(Kept, serializers.ModelSerializer[FamilyMember]):
     """One person who is in a family."""
 
     role = serializers.ChoiceField(choices=FamilyMember.Role.choices)
@@ -72,7 +73,7 @@ class MemberSerializer(serializers.ModelSerializer[FamilyMember]):
         fields = ("id", "family_id", "user_id", "role", "joined_at")
 
 
-class InvitationSerializer(serializers.ModelSerializer[FamilyMember]):
+class InvitationSerializer(Kept, serializers.ModelSerializer[FamilyMember]):
     """An invitation, and what became of whom it let in. `user_id` null: whoever has the secret may answer it."""
 
     user_id = serializers.SerializerMethodField()

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.api import fields
+from config.api.kept import Kept
 from config.api.strict import Strict
 from entitlements.awards import Gift
 from entitlements.models import DECIDED, Award, Entitlement
@@ -75,7 +76,7 @@ class Amendment(Strict):
         return attrs
 
 
-class AwardSerializer(serializers.ModelSerializer[Award]):
+class AwardSerializer(Kept, serializers.ModelSerializer[Award]):
     """One decision, and the grants that followed from it, as they are now."""
 
     plan_id = serializers.CharField(source="version.plan_id", default=None, allow_null=True)

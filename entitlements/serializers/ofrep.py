@@ -13,6 +13,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from config.api import fields
+from config.api.kept import Kept
 from entitlements.decisions import Decision
 from entitlements.reasons import ReasonCode
 from pricing.models import Feature
@@ -23,7 +24,7 @@ TOLD = ("allowed", "kind", "limit", "unlimited", "used", "reserved", "remaining"
 METERED = frozenset(("limit", "unlimited", "used", "reserved", "remaining", "overage", "warning"))
 
 
-class Context(serializers.Serializer[Any]):
+class Context(Kept):
     """Whom the question is about; what else an application says of him is not looked at."""
 
     targetingKey = fields.Text(
@@ -31,11 +32,11 @@ class Context(serializers.Serializer[Any]):
     )
 
 
-class EvaluationRequest(serializers.Serializer[Any]):
+class EvaluationRequest(Kept):
     context = Context(required=False)  # type: ignore[assignment]
 
 
-class EvaluationSerializer(serializers.Serializer[Any]):
+class EvaluationSerializer(Kept):
     key = serializers.CharField(help_text="The feature's code.")
     value = serializers.JSONField(required=False, help_text="Left out: use your own default.")
     reason = serializers.CharField(help_text="TARGETING_MATCH, DEFAULT or DISABLED.")

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from config.api import fields
+from config.api.kept import Kept
 from config.api.strict import Strict
 from entitlements.models import Override
 from entitlements.overrides import Ruling
@@ -39,7 +40,7 @@ class OverrideQuery(Strict):
     feature_code = fields.Slug(required=False, max_length=100)
 
 
-class OverrideSerializer(serializers.ModelSerializer[Override]):
+class OverrideSerializer(Kept, serializers.ModelSerializer[Override]):
     feature_code = serializers.CharField(source="feature_id")
     value: Any = serializers.JSONField(allow_null=True)
 

@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from config.api import fields
+from config.api.kept import Kept
 from config.api.masking import Masked, hidden_values
 from config.api.problems import field_errors
 from config.api.strict import Strict
@@ -49,7 +50,7 @@ class CloudEventData(Strict):
     metadata = fields.Metadata(required=False)
 
 
-class CloudEventSaid(serializers.Serializer[Any]):
+class CloudEventSaid(Kept):
     """A CloudEvent 1.0 in its structured form. `source` and `id` together name the use; other attributes are let be."""
 
     specversion = fields.Choice(choices=["1.0"])
@@ -60,11 +61,12 @@ class CloudEventSaid(serializers.Serializer[Any]):
     time = fields.Moment(required=False)
     data = CloudEventData(required=False)  # type: ignore[assignment]
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+    def to_internal_value(self, data: Any) -> Any:
         """Refuse data that is not read: whoever sent it believes that it counts."""
-        if "data_base64" in self.initial_data:
-            raise serializers.ValidationError({"data_base64": "Give JSON in `data`."})
-        return attrs
+        said = super().to_internal_value(data)
+        if "data_base64" in data:
+            raise serializers.ValidationError({"data_base64": ["Give JSON in `data`."]})
+        return said
 
 
 class UsageSerializer(Masked, serializers.ModelSerializer[UsageEvent]):
@@ -112,7 +114,7 @@ class UsageBatchSerializer(serializers.Serializer[Any]):
     errors = UsageFault(many=True)  # type: ignore[assignment]
 
 
-class UsageCounterSerializer(serializers.ModelSerializer[UsageCounter]):
+class UsageCounterSerializer(Kept, serializers.ModelSerializer[UsageCounter]):
     """What was used of one pool in one period `[period_start, period_end)`, by all who share it or by a member."""
 
     feature_code = serializers.CharField(source="feature_id")

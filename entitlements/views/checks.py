@@ -7,10 +7,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from config.api.doors import Door
 from config.api.permissions import insist, owner
-from config.api.strict import valid
+from config.api.strict import sent, valid
 from entitlements import access, explain, standpoints
 from entitlements.serializers.answers import explained, shown
 from entitlements.serializers.bulk import BulkAnswerSerializer, BulkQuestion, sorted_out
@@ -19,7 +19,7 @@ from entitlements.serializers.explained import ExplainedSerializer
 from entitlements.views.reach import subject
 
 
-class EntitlementCheck(APIView):
+class EntitlementCheck(Door):
     @extend_schema(parameters=[QuestionQuery], responses=ExplainedSerializer)
     def get(self, request: Request) -> Response:
         """Decide whether a user may use a feature. 200 is a decision, also when it is no (EN-03)."""
@@ -28,18 +28,14 @@ class EntitlementCheck(APIView):
     @extend_schema(request=Question, responses=ExplainedSerializer)
     def post(self, request: Request) -> Response:
         """Decide whether a user may use a feature: the same question as by GET, in a body that no log keeps."""
-        question = Question(data=request.data)
-        question.is_valid(raise_exception=True)
-        return _decide(request, question.validated_data)
+        return _decide(request, sent(Question, request))
 
 
-class EntitlementBulkCheck(APIView):
+class EntitlementBulkCheck(Door):
     @extend_schema(request=BulkQuestion, responses=BulkAnswerSerializer)
     def post(self, request: Request) -> Response:
         """Decide for up to 100 users x 100 features at once; a user id that cannot be one stops no other."""
-        asked = BulkQuestion(data=request.data)
-        asked.is_valid(raise_exception=True)
-        said = asked.validated_data
+        said = sent(BulkQuestion, request)
         user_ids, errors = sorted_out(said["user_ids"])
         users = [subject(request, user_id) for user_id in user_ids]
         standpoint = standpoints.of(users, at=said.get("at"))

@@ -7,14 +7,14 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import owner, subject
 from config.api.reasons import CHANGE_REASON, reasoned
-from config.api.strict import insist_on_nothing
+from config.api.strict import insist_on_nothing, sent
 from entitlements import families, sharing
 from entitlements.models import Family
 from entitlements.serializers.families import FamilySerializer, MemberSerializer, NewFamily, NewOwner
@@ -22,13 +22,11 @@ from events import clock
 from events.asking import Asking
 
 
-class Families(APIView):
+class Families(Door):
     @extend_schema(request=NewFamily, responses={201: FamilySerializer}, parameters=[IDEMPOTENCY_KEY, CHANGE_REASON])
     def post(self, request: Request) -> Response:
         """Make a family that shares what its owner's family plans give."""
-        body = NewFamily(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(NewFamily, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), said)
         user_id = subject(request, said.get("user_id", principal(request).user_id))
         with reasoned(request):
@@ -36,14 +34,14 @@ class Families(APIView):
         return made(_shown(request, family), replayed)
 
 
-class OneFamily(APIView):
+class OneFamily(Door):
     @extend_schema(responses=FamilySerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show a family to who is in it."""
         return Response(_shown(request, seen(request, id)))
 
 
-class UserFamily(APIView):
+class UserFamily(Door):
     @extend_schema(responses=FamilySerializer)
     def get(self, request: Request, user_id: str) -> Response:
         """Show the family that a user is in."""
@@ -51,14 +49,14 @@ class UserFamily(APIView):
         return Response(_shown(request, family))
 
 
-class FamilyMembers(APIView):
+class FamilyMembers(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(MemberSerializer))
     def get(self, request: Request, id: UUID) -> Response:
         """List who is in a family, who came last first."""
         return Response(page(request, families.active(seen(request, id)), MemberSerializer))
 
 
-class OneFamilyMember(APIView):
+class OneFamilyMember(Door):
     @extend_schema(parameters=[CHANGE_REASON], responses={204: None})
     def delete(self, request: Request, id: UUID, user_id: str) -> Response:
         """Take a member out of a family; its owner does."""
@@ -67,7 +65,7 @@ class OneFamilyMember(APIView):
         return Response(status=204)
 
 
-class LeaveFamily(APIView):
+class LeaveFamily(Door):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, id: UUID) -> Response:
         """Leave a family; its owner cannot."""
@@ -77,19 +75,18 @@ class LeaveFamily(APIView):
         return Response(status=204)
 
 
-class TransferFamily(APIView):
+class TransferFamily(Door):
     @extend_schema(request=NewOwner, responses=FamilySerializer, parameters=[CHANGE_REASON])
     def post(self, request: Request, id: UUID) -> Response:
         """Make another member the owner. What is shared stays its payer's while he is a member."""
         family = led(request, id)
-        body = NewOwner(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(NewOwner, request)
         with reasoned(request):
-            family = families.transfer(family, body.validated_data["user_id"], at=clock.now())
+            family = families.transfer(family, body["user_id"], at=clock.now())
         return Response(_shown(request, family))
 
 
-class CloseFamily(APIView):
+class CloseFamily(Door):
     @extend_schema(request=None, responses=FamilySerializer, parameters=[CHANGE_REASON])
     def post(self, request: Request, id: UUID) -> Response:
         """End a family; its owner does. May be repeated."""

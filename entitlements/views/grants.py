@@ -8,12 +8,13 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.permissions import insist, owner
+from config.api.strict import sent
 from entitlements import amendments, awards
 from entitlements.models import DECIDED, Award, Entitlement
 from entitlements.serializers.checks import EntitlementSerializer
@@ -22,7 +23,7 @@ from events import clock
 from events.asking import Asking
 
 
-class Entitlements(APIView):
+class Entitlements(Door):
     @extend_schema(request=NewAward, responses={201: AwardSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Give a user access without a purchase: a plan's features, or one feature. Billing never touches it."""
@@ -34,7 +35,7 @@ class Entitlements(APIView):
         return made(_shown(request, award), replayed)
 
 
-class OneEntitlement(APIView):
+class OneEntitlement(Door):
     @extend_schema(responses=EntitlementSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show one grant as it is now."""
@@ -43,12 +44,11 @@ class OneEntitlement(APIView):
     @extend_schema(request=Amendment, responses=EntitlementSerializer)
     def patch(self, request: Request, id: UUID) -> Response:
         """Suspend, resume, revoke or cancel one grant, or move its end, and say why."""
-        body = Amendment(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(Amendment, request)
         grant = self._find(request, id)
         if grant.source_type not in DECIDED:
             insist(request, "hold back what was paid for")
-        amendments.amend(grant, body.validated_data, reason=body.validated_data["reason"])
+        amendments.amend(grant, body, reason=body["reason"])
         return Response(_seen(request, self._find(request, id)))
 
     @staticmethod

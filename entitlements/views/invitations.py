@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db.models import DateTimeField, QuerySet, Value
@@ -10,13 +9,14 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
 from config.api.permissions import owner, subject
 from config.api.reasons import CHANGE_REASON, reasoned
+from config.api.strict import sent
 from entitlements import invitations
 from entitlements.models import FamilyMember
 from entitlements.serializers.families import (
@@ -31,7 +31,7 @@ from events import clock
 from events.asking import Asking
 
 
-class FamilyInvitations(APIView):
+class FamilyInvitations(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(InvitationSerializer))
     def get(self, request: Request, id: UUID) -> Response:
         """List the invitations to a family, the answered ones too; its owner sees them."""
@@ -42,9 +42,7 @@ class FamilyInvitations(APIView):
     def post(self, request: Request, id: UUID) -> Response:
         """Invite a user, or whoever has the secret that is shown this once. An invitation holds no seat."""
         family = led(request, id)
-        body = NewInvitation(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(NewInvitation, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), {**said, "family_id": str(id)})
         lives, at = timedelta(seconds=said["expires_in"]), clock.now()
         with reasoned(request):
@@ -55,7 +53,7 @@ class FamilyInvitations(APIView):
         return made(InvitationMade(shown, context={"request": request, "secret": secret}).data, replayed)
 
 
-class UserInvitations(APIView):
+class UserInvitations(Door):
     @extend_schema(parameters=[PageQuery], responses=paged(InvitationSerializer))
     def get(self, request: Request, user_id: str) -> Response:
         """List the invitations that wait for a user's answer."""
@@ -63,7 +61,7 @@ class UserInvitations(APIView):
         return Response(page(request, _as_of_now(rows), InvitationSerializer))
 
 
-class OneInvitation(APIView):
+class OneInvitation(Door):
     @extend_schema(parameters=[CHANGE_REASON], responses={204: None})
     def delete(self, request: Request, id: UUID) -> Response:
         """Take an invitation back; the family's owner does. May be repeated."""
@@ -75,7 +73,7 @@ class OneInvitation(APIView):
         return Response(status=204)
 
 
-class AcceptInvitation(APIView):
+class AcceptInvitation(Door):
     @extend_schema(request=Answer, responses=MemberSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Join the family, if a seat is free. Only the invited user can; an open one takes its secret."""
@@ -83,7 +81,7 @@ class AcceptInvitation(APIView):
         return Response(MemberSerializer(invitations.accept(row, principal(request).user_id, at=clock.now())).data)
 
 
-class DeclineInvitation(APIView):
+class DeclineInvitation(Door):
     @extend_schema(request=Answer, responses={204: None})
     def post(self, request: Request, id: UUID) -> Response:
         """Say no. Only the invited user can; an open one takes its secret. May be repeated."""
@@ -92,9 +90,8 @@ class DeclineInvitation(APIView):
 
 
 def _mine(request: Request, id: UUID) -> FamilyMember:
-    body = Answer(data=request.data)
-    body.is_valid(raise_exception=True)
-    row = invitations.find(id, user_id=principal(request).user_id, secret=body.validated_data["secret"])
+    body = sent(Answer, request)
+    row = invitations.find(id, user_id=principal(request).user_id, secret=body["secret"])
     if row is None:
         raise Http404
     return row

@@ -9,11 +9,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api import etags
+from config.api.doors import Door
 from config.api.permissions import owner
-from config.api.strict import BadParameter
+from config.api.strict import BadParameter, sent
 from entitlements import access, standpoints
 from entitlements.errors import TargetingKeyMissing
 from entitlements.reasons import ReasonCode
@@ -27,7 +27,7 @@ from entitlements.serializers.ofrep import (
 from entitlements.views.reach import subject
 
 
-class Evaluation(APIView):
+class Evaluation(Door):
     failure = FailureSerializer
 
     def rephrased(self, problem: Response, error: Exception) -> Response:
@@ -87,9 +87,8 @@ def _targeted(request: Request) -> str:
     """Return the user of the context. Raises ParseError, ValidationError, TargetingKeyMissing, and Http404."""
     if not isinstance(request.data, Mapping):
         raise ParseError("The body must be an object.")
-    asked = EvaluationRequest(data=request.data)
-    asked.is_valid(raise_exception=True)
-    user_id = asked.validated_data.get("context", {}).get("targetingKey") or owner(request)
+    asked = sent(EvaluationRequest, request)
+    user_id = asked.get("context", {}).get("targetingKey") or owner(request)
     if user_id is None:
         raise TargetingKeyMissing
     return subject(request, user_id)

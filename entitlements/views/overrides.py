@@ -6,9 +6,9 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.pagination import PageQuery, page, paged
 from config.api.reasons import NEEDED_REASON, change_reason
@@ -19,7 +19,7 @@ from entitlements.serializers.overrides import NewOverride, OverrideQuery, Overr
 from events.asking import Asking
 
 
-class Overrides(APIView):
+class Overrides(Door):
     @extend_schema(parameters=[OverrideQuery, PageQuery], responses=paged(OverrideSerializer))
     def get(self, request: Request) -> Response:
         """List overrides, newest first, the removed ones too."""
@@ -42,7 +42,7 @@ class Overrides(APIView):
         return made(OverrideSerializer(override).data, replayed)
 
 
-class OneOverride(APIView):
+class OneOverride(Door):
     @extend_schema(responses=OverrideSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show an override."""

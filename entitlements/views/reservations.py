@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.permissions import owner
-from config.api.strict import insist_on_nothing
+from config.api.strict import insist_on_nothing, sent
 from entitlements import reservations
 from entitlements.models import Reservation
 from entitlements.serializers.reservations import CommitSaid, ReservationSaid, ReservationSerializer
@@ -22,13 +21,11 @@ from events import clock
 from events.asking import Asking
 
 
-class Reservations(APIView):
+class Reservations(Door):
     @extend_schema(request=ReservationSaid, responses={201: ReservationSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Hold units until they are used or given back. 409 when they do not fit: `code` is the reason."""
-        body = ReservationSaid(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(ReservationSaid, request)
         row, replayed = reservations.reserve(
             said["user_id"],
             said["feature_code"],
@@ -41,7 +38,7 @@ class Reservations(APIView):
         return made(ReservationSerializer(row, context=seen_by(request)).data, replayed)
 
 
-class OneReservation(APIView):
+class OneReservation(Door):
     @extend_schema(responses=ReservationSerializer)
     def get(self, request: Request, id: UUID) -> Response:
         """Show what is held, or what became of it."""
@@ -51,22 +48,21 @@ class OneReservation(APIView):
         return Response(ReservationSerializer(row, context=seen_by(request)).data)
 
 
-class ReservationCommit(APIView):
+class ReservationCommit(Door):
     @extend_schema(request=CommitSaid, responses=ReservationSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Count what was used of what is held, and give the rest back. May be repeated."""
-        body = CommitSaid(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = sent(CommitSaid, request)
         row, replayed = reservations.commit(
             get_object_or_404(Reservation, pk=id),
-            units=body.validated_data.get("units"),
+            units=body.get("units"),
             principal=principal(request).name,
             now=clock.now(),
         )
         return made(ReservationSerializer(row, context=seen_by(request)).data, replayed, status=200)
 
 
-class ReservationRelease(APIView):
+class ReservationRelease(Door):
     @extend_schema(request=None, responses=ReservationSerializer)
     def post(self, request: Request, id: UUID) -> Response:
         """Give back what is held. May be repeated."""

@@ -6,9 +6,9 @@ from django.db.models import DateTimeField, Value
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api import etags
+from config.api.doors import Door
 from config.api.pagination import PageQuery, page
 from config.api.permissions import may
 from config.api.strict import valid
@@ -19,7 +19,7 @@ from entitlements.serializers.checks import EntitlementSerializer, EntitlementsP
 from entitlements.views.reach import subject
 
 
-class UserEntitlements(APIView):
+class UserEntitlements(Door):
     @extend_schema(parameters=[ListQuery, PageQuery, etags.IF_NONE_MATCH], responses={200: EntitlementsPage, 304: None})
     def get(self, request: Request, user_id: str) -> Response:
         """List every grant of a user, newest first, and what they give together (EN-04)."""

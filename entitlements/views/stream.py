@@ -5,9 +5,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from config.api.authentication import seconds_left
+from config.api.doors import Door
 from config.api.permissions import owner, subject
 from config.api.strict import valid
 from entitlements import snapshot, stream
@@ -18,7 +18,7 @@ LAST = OpenApiParameter(
 )
 
 
-class EntitlementStream(APIView):
+class EntitlementStream(Door):
     @extend_schema(parameters=[StreamQuery, LAST], responses={(200, "text/event-stream"): OpenApiTypes.STR})
     def get(self, request: Request) -> HttpResponseBase:
         """Tell, within a second, that what a user has is another now: server-sent events `entitlements.changed`.

@@ -8,14 +8,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from config.api.authentication import principal
+from config.api.doors import Door
 from config.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, made
 from config.api.masking import seen_by
 from config.api.pagination import PageQuery, page
 from config.api.parsing import CloudEvent, CloudEvents, StrictBatch, StrictJSON
-from config.api.strict import valid
+from config.api.strict import sent, valid
 from entitlements import snapshot, usage, usage_batches, usage_corrections
 from entitlements.models import UsageCounter, UsageEvent
 from entitlements.serializers.usage import (
@@ -41,7 +41,7 @@ from events.asking import Asking
 EVENTS = {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": usage_batches.MOST}
 
 
-class Usage(APIView):
+class Usage(Door):
     parser_classes = (StrictJSON, CloudEvent)
 
     @extend_schema(
@@ -50,14 +50,12 @@ class Usage(APIView):
     def post(self, request: Request) -> Response:
         """Write down a use, once for its event_id (US-01). 409 when it does not fit: `code` is the reason."""
         cloud = _is(request, CloudEvent)
-        body: Any = CloudEventSaid(data=request.data) if cloud else UsageSaid(data=request.data)
-        body.is_valid(raise_exception=True)
-        use = read_one(body.validated_data, cloud=cloud)
+        use = read_one(sent(CloudEventSaid if cloud else UsageSaid, request), cloud=cloud)
         row, replayed = usage.record(use, principal=principal(request).name, now=clock.now())
         return made(UsageSerializer(row, context=seen_by(request)).data, replayed)
 
 
-class UsageBatch(APIView):
+class UsageBatch(Door):
     parser_classes = (StrictBatch, CloudEvents)
 
     @extend_schema(
@@ -74,13 +72,11 @@ class UsageBatch(APIView):
         return Response(told(dict(zip(uses, outcomes, strict=True)), faults))
 
 
-class UsageCorrections(APIView):
+class UsageCorrections(Door):
     @extend_schema(request=CorrectionSaid, responses={201: UsageSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Correct a use by a row beside it. What is given back goes to the pools that paid."""
-        body = CorrectionSaid(data=request.data)
-        body.is_valid(raise_exception=True)
-        said: dict[str, Any] = dict(body.validated_data)
+        said = sent(CorrectionSaid, request)
         asking = Asking.of(principal(request).name, idempotency_key(request), said)
         named = {"pk": said["usage_id"]} if "usage_id" in said else {"event_id": said["event_id"]}
         if "event_id" in said:
@@ -92,7 +88,7 @@ class UsageCorrections(APIView):
         return made(UsageSerializer(row, context=seen_by(request)).data, replayed)
 
 
-class UserUsage(APIView):
+class UserUsage(Door):
     @extend_schema(parameters=[UsageQuery, PageQuery], responses=UsagePage)
     def get(self, request: Request, user_id: str) -> Response:
         """Show what a user used in a time, and the counters of the periods in it (US-01)."""

@@ -1,0 +1,70 @@
+"""What every operation stands on: DRF's view, with what is the same for each request made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from rest_framework.views import APIView
+
+
+class Door(APIView):
+    """A view whose parts are the same for all who come in: none of them keeps anything of a request."""
+
+    @property
+    def _parts(self) -> Parts:
+        kind: Any = type(self)
+        return _made(kind)
+
+    def get_renderers(self) -> Any:
+        """Return those of the class."""
+        return self._parts.renderers
+
+    def get_parsers(self) -> Any:
+        """Return those of the class."""
+        return self._parts.parsers
+
+    def get_authenticators(self) -> Any:
+        """Return those of the class."""
+        return self._parts.authenticators
+
+    def get_permissions(self) -> Any:
+        """Return those of the class."""
+        return self._parts.permissions
+
+    def get_content_negotiator(self) -> Any:
+        """Return that of the class."""
+        return self._parts.negotiator
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Name the methods."""
+        return self._parts.headers.copy()
+
+
+class Parts(NamedTuple):
+    """What a class of views has one of each."""
+
+    renderers: Sequence[Any]
+    parsers: Sequence[Any]
+    authenticators: Sequence[Any]
+    permissions: Sequence[Any]
+    negotiator: Any
+    headers: dict[str, str]
+
+
+@cache
+def _made(door: Any) -> Parts:
+    view: APIView = door()
+    # HEAD is GET's, and named when a view is set up.
+    view.setup(HttpRequest())
+    return Parts(
+        APIView.get_renderers(view),
+        APIView.get_parsers(view),
+        APIView.get_authenticators(view),
+        APIView.get_permissions(view),
+        door.content_negotiation_class(),
+        APIView.default_response_headers.fget(view),  # type: ignore[attr-defined]
+    )
