@@ -20,7 +20,9 @@ def written(value: Any, margin: str = "\n") -> str:
         return quoted(value)
     inner = margin + "  "
     if isinstance(value, dict) and value:
-        return "{" + ",".join(f"{inner}{_key(key)}: {written(each, inner)}" for key, each in value.items()) + margin + "}"
+        return (
+            "{" + ",".join(f"{inner}{_key(key)}: {written(each, inner)}" for key, each in value.items()) + margin + "}"
+        )
     if isinstance(value, list | tuple) and value:
         return "[" + ",".join(f"{inner}{written(each, inner)}" for each in value) + margin + "]"
     return WORDS[value] if isinstance(value, bool) or value is None else json.dumps(value)
