@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import IntegrityError
 
 from billing import idempotency, refunds
-from billing.errors import AlreadyDecided, RefundTooLarge, SecondAdminNeeded
+from billing.errors import AlreadyDecided, RefundTooLarge, SecondAdminNeeded, StripeRefused
 from billing.idempotency import Asking
 from billing.models import Payment, Refund, RefundApproval
 from billing.transactions import whole
@@ -37,11 +37,14 @@ def approve(approval: RefundApproval, *, by: str) -> tuple[Refund, bool]:
     """Approve as another admin, and give the money back. May be repeated: one refund is made.
 
     Raises SecondAdminNeeded, AlreadyDecided, and what `refunds.create` raises: the approval stands then, and a
-    repeated call tries again.
+    repeated call tries again, with another refund where Stripe has refused the last one.
     """
     approval = _decide(approval, Status.APPROVED, by=by)
-    asking = Asking.of(f"approval:{approval.pk}", str(approval.pk), {})
+    asking = _asking(approval)
     refund, replayed = refunds.create(approval.payment, approval.amount_minor, reason=approval.reason, asking=asking)
+    if refund.was_refused:
+        # While this call was on its way, by another one's.
+        raise StripeRefused(refund.failure_reason)
     RefundApproval.objects.filter(pk=approval.pk, refund=None).update(refund=refund)
     return refund, replayed
 
@@ -49,6 +52,12 @@ def approve(approval: RefundApproval, *, by: str) -> tuple[Refund, bool]:
 def decline(approval: RefundApproval, *, by: str) -> RefundApproval:
     """Decline as another admin. May be repeated. Raises SecondAdminNeeded and AlreadyDecided."""
     return _decide(approval, Status.DECLINED, by=by)
+
+
+def _asking(approval: RefundApproval) -> Asking:
+    principal = f"approval:{approval.pk}"
+    refused = sum(refund.was_refused for refund in Refund.objects.filter(principal=principal))
+    return Asking.of(principal, f"{approval.pk}:{refused + 1}" if refused else str(approval.pk), {})
 
 
 @whole

@@ -83,6 +83,7 @@ def key(kind: str, id: UUID | str, action: str, attempt: int = 1) -> str:
 
 def price_by_lookup_key(lookup_key: str) -> Object | None:
     """Find a price that was made before."""
+    _wait_for("price_")
     found = ask(lambda: client().v1.prices.list({"lookup_keys": [lookup_key], "limit": 1}))
     return next(iter(found["data"]), None)
 
@@ -107,7 +108,7 @@ def expire_checkout(stripe_id: str) -> Object:
 
 def checkouts_of(stripe_customer: str) -> Iterator[Object]:
     """List the sessions of a customer, newest first."""
-    return pages(lambda page: client().v1.checkout.sessions.list(page | {"customer": stripe_customer}))
+    return pages("cs_", lambda page: client().v1.checkout.sessions.list(page | {"customer": stripe_customer}))
 
 
 def create_refund(*, intent: str, amount_minor: int, reason: str, id: UUID, attempt: int) -> Object:
@@ -129,7 +130,7 @@ def fetch(stripe_id: str) -> Object | None:
     """Fetch one object as it is now, with what our books read of it. None when Stripe knows no such object."""
     prefix = stripe_id.split("_")[0] + "_"
     path = f"/v1/{PATHS[prefix]}/{quote(stripe_id, safe='')}"
-    pace.wait(f"stripe {prefix}", per_second=settings.STRIPE_FETCHES_PER_SECOND)
+    _wait_for(prefix)
     try:
         # As Stripe wrote it: to make the library's objects of it, and dicts of them, takes longer than all else here.
         return ask(lambda: client().raw_request("get", path, expand=EXPAND.get(prefix, [])))
@@ -166,13 +167,14 @@ def our_id(found: Object, name: str) -> UUID | None:
 def invoice_of(intent: str) -> str | None:
     """Find the invoice that a payment intent pays (an intent does not name it since 2025-03-31.basil)."""
     params: Any = {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
+    _wait_for("inpay_")
     found = ask(lambda: client().v1.invoice_payments.list(params))
     return next((payment["invoice"] for payment in found["data"]), None)
 
 
 def events(*, since: int) -> Iterator[Object]:
     """List what happened since a unix time, newest first. Stripe keeps 30 days."""
-    return pages(lambda page: client().raw_request("get", "/v1/events", created={"gte": since}, **page))
+    return pages("evt_", lambda page: client().raw_request("get", "/v1/events", created={"gte": since}, **page))
 
 
 def verify(body: bytes, signature: str) -> None:
@@ -195,10 +197,14 @@ def post(call: Callable[[Any], Any], idempotency_key: str) -> Object:
     return ask(functools.wraps(call)(functools.partial(call, {"idempotency_key": idempotency_key})))
 
 
-def pages(call: Callable[[Any], Any]) -> Iterator[Object]:
-    """Walk a list of Stripe's to its end. Raises as `ask` does."""
+def pages(prefix: str, call: Callable[[Any], Any]) -> Iterator[Object]:
+    """Walk a list of Stripe's to its end. Raises as `ask` does.
+
+    `prefix`: of the ids in it. A page is one fetch of that kind.
+    """
     cursor: Object = {}
     while True:
+        _wait_for(prefix)
         found = ask(functools.wraps(call)(functools.partial(call, {"limit": 100, **cursor})))
         yield from found["data"]
         if not found["has_more"]:
@@ -230,6 +236,10 @@ def ask(call: Callable[[], Any]) -> Object:
     except stripe.StripeError as reason:
         raise StripeUnknown(type(reason).__name__, kept=_is_kept(reason)) from reason
     return answer
+
+
+def _wait_for(prefix: str) -> None:
+    pace.wait(f"stripe {prefix}", per_second=settings.STRIPE_FETCHES_PER_SECOND)
 
 
 def _is_kept(reason: stripe.StripeError) -> bool:

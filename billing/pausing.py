@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from billing import facts, gateway, subscribing, sync
+from billing import facts, payment_methods, subscribing, sync
 from billing.at_stripe import subscriptions as at_stripe
 from billing.errors import NotLive
 from billing.idempotency import Asking
@@ -61,7 +61,7 @@ def _collect(subscription: Subscription) -> None:
     if facts.skipped(subscription) and subscription.status in (Status.ACTIVE, Status.PAST_DUE):
         began = subscription.current_period_start
         hour = (clock.now() - began) // timedelta(hours=1)
-        instead_of = f"{int(began.timestamp())}-{gateway.id_of(found['default_payment_method'])}"
+        instead_of = f"{int(began.timestamp())}-{payment_methods.paid_by(found, found['customer'])}"
         at_stripe.begin_anew(subscription.stripe_id, id=subscription.pk, instead_of=instead_of, hour=hour)
 
 

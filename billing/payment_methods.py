@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +25,6 @@ from billing.idempotency import BUSY_FOR, Asking
 from billing.models import Customer, PaymentMethod, StripeCustomer, Subscription
 from billing.transactions import whole
 from events import clock, history
-from vault.fields import BlindIndexField
 
 Object = dict[str, Any]
 CARD = ("type", "brand", "last4", "exp_month", "exp_year", "card_country")
@@ -87,7 +86,7 @@ def remove(method: PaymentMethod) -> PaymentMethod:
         if method.detached_at or method.attached_at is None:
             return method
         for paying in _live(method):
-            if _paid_by(paying) == method.stripe_id:
+            if paid_by(paying, paying["customer"]) == method.stripe_id:
                 raise PaymentMethodInUse
         at = clock.now()
         try:
@@ -126,22 +125,19 @@ def is_known(stripe_id: str) -> bool:
     return PaymentMethod.objects.filter(stripe_id=stripe_id, attached_at__isnull=False).exists()
 
 
+def paid_by(subscription: Object, owner: Object) -> str | None:
+    """Return what pays a subscription's next invoice: its own method, else its customer's.
+
+    In Stripe's order, with the sources of old accounts: https://docs.stripe.com/api/subscriptions/object.
+    """
+    theirs = (owner.get("invoice_settings") or {}).get("default_payment_method")
+    own = subscription["default_payment_method"] or subscription.get("default_source")
+    return gateway.id_of(own or theirs or owner.get("default_source"))
+
+
 def of_customer(customer: Customer) -> QuerySet[PaymentMethod]:
     """List what a customer can pay with now."""
     return PaymentMethod.objects.filter(customer=customer, detached_at=None).exclude(attached_at=None)
-
-
-def fingerprints(customer: Customer) -> set[str]:
-    """Return the fingerprints of every card that a customer has or had: one number, however often it was typed."""
-    rows = PaymentMethod.objects.filter(customer=customer).exclude(fingerprint_index="")
-    return {method.fingerprint for method in rows}
-
-
-def with_fingerprints(known: Iterable[str]) -> QuerySet[PaymentMethod]:
-    """Find every use of these cards, whoever's."""
-    index = PaymentMethod._meta.get_field("fingerprint_index")
-    assert isinstance(index, BlindIndexField)  # noqa: S101 (narrows the type)
-    return PaymentMethod.objects.filter(fingerprint_index__in=[one for text in known for one in index.possible(text)])
 
 
 def unknown(*, at: datetime) -> list[PaymentMethod]:
@@ -265,12 +261,6 @@ def _live(method: PaymentMethod) -> Iterator[Object]:
         found = gateway.fetch(stripe_id)
         if found and gateway.id_of(found["customer"]) == method.stripe_customer.stripe_id:
             yield found
-
-
-def _paid_by(subscription: Object) -> str | None:
-    """Return what pays the next invoice: the subscription's own method, else its customer's."""
-    owner = subscription["customer"].get("invoice_settings") or {}
-    return gateway.id_of(subscription["default_payment_method"] or owner.get("default_payment_method"))
 
 
 @contextmanager

@@ -27,6 +27,8 @@ GRANTS = "grants"
 KINDS = (*COMPARED, GRANTS)
 # A lease outlives the slowest answer of Stripe; renewed this often it never runs out at work.
 RENEWED_SECONDS = 5
+# Nor between two objects, where a page waits for its turn at Stripe; no run takes longer.
+LONGEST_SECONDS = 6 * 3600.0
 MOST_GRANTS = 1000
 Seen = Callable[[str], None]
 
@@ -79,13 +81,14 @@ def run(window: Window, *, kinds: Iterable[str] = KINDS, seen: Seen = lambda kin
             renewed = time.monotonic()
 
     try:
-        report = compare(window, kinds=kinds, seen=seen_and_held)
-        report.left = []
-        for difference in _lasting(report.differences, seen_and_held):
-            report.left.append(difference)
-            findings.open(difference.kind, difference.object, ours=difference.ours, theirs=difference.theirs)
-        report.closed = _close(kinds, report.left)
-        return report
+        with leases.kept(held, at_most=LONGEST_SECONDS):
+            report = compare(window, kinds=kinds, seen=seen_and_held)
+            report.left = []
+            for difference in _lasting(report.differences, seen_and_held):
+                report.left.append(difference)
+                findings.open(difference.kind, difference.object, ours=difference.ours, theirs=difference.theirs)
+            report.closed = _close(kinds, report.left)
+            return report
     finally:
         leases.release(held)
 

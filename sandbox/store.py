@@ -19,11 +19,14 @@ CREATE TABLE IF NOT EXISTS objects (
     body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS objects_by_time ON objects (kind, created DESC, seq DESC);
-CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (kind, json_extract(body, '$."customer"'));
-CREATE INDEX IF NOT EXISTS objects_by_subscription ON objects (kind, json_extract(body, '$."subscription"'));
-CREATE INDEX IF NOT EXISTS objects_by_invoice ON objects (kind, json_extract(body, '$."invoice"'));
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+# In the order of lists, or SQLite would take the index above and read every object of the kind.
+BELONGS = """
+CREATE INDEX IF NOT EXISTS objects_of_{key}
+ON objects (kind, json_extract(body, '$."{key}"'), created DESC, seq DESC);
+"""
+PARENTS = ("customer", "subscription", "invoice", "payment_intent", "charge")
 # Rows that `newest` reads at a time.
 PAGE = 200
 LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -43,7 +46,7 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         # A crash of this process loses nothing; a crash of the machine may, and a stand-in can bear that.
         self._db.execute("PRAGMA synchronous = OFF")
-        self._db.executescript(SCHEMA)
+        self._db.executescript(SCHEMA + "".join(BELONGS.format(key=key) for key in PARENTS))
         if fresh or self.setting("seed") is None:
             self.clear(seed=seed)
 

@@ -18,7 +18,7 @@ def create(*, row: UUID, customer: UUID, user_id: str, attempt: int) -> Object:
 def made_for(row: UUID, *, since: datetime, until: datetime) -> Object | None:
     """Find what was made for a row between two moments, in the list, which lags behind nothing, as a search would."""
     window: Any = {"created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())}}
-    found = gateway.pages(lambda page: gateway.client().v1.customers.list(page | window))
+    found = gateway.pages("cus_", lambda page: gateway.client().v1.customers.list(page | window))
     return next((one for one in found if gateway.our_id(one, "row_id") == row), None)
 
 

@@ -12,5 +12,5 @@ def of_intent(intent: Object) -> list[Object]:
     if not (intent.get("latest_charge") or {}).get("disputed"):
         return []
     named = {"payment_intent": intent["id"]}
-    found = list(gateway.pages(lambda page: gateway.client().v1.disputes.list(page | named)))
+    found = list(gateway.pages("du_", lambda page: gateway.client().v1.disputes.list(page | named)))
     return found[::-1]

@@ -18,13 +18,14 @@ def with_all_lines(invoice: Object) -> Object:
     """Fill in the lines beyond the ten that stand in an invoice. Raises as `gateway.ask` does."""
     if not invoice["lines"]["has_more"]:
         return invoice
-    every = list(pages(lambda page: client().v1.invoices.line_items.list(invoice["id"], page)))
+    every = list(pages("il_", lambda page: client().v1.invoices.line_items.list(invoice["id"], page)))
     return {**invoice, "lines": {**invoice["lines"], "data": every, "has_more": False}}
 
 
 def waiting_items(stripe_customer: str) -> Iterator[Object]:
     """List the invoice items of a customer that no invoice has taken yet, newest first."""
-    return pages(lambda page: client().v1.invoice_items.list(page | {"customer": stripe_customer, "pending": True}))
+    asked: Any = {"customer": stripe_customer, "pending": True}
+    return pages("ii_", lambda page: client().v1.invoice_items.list(page | asked))
 
 
 def draft(params: Any, *, id: UUID, attempt: int) -> Object:
@@ -73,5 +74,5 @@ def close(stripe_id: str, *, void: bool) -> Object:
 
 def with_our_id(stripe_customer: str, id: UUID) -> Object | None:
     """Find the invoice that was made for a row of ours."""
-    listed = pages(lambda page: client().v1.invoices.list(page | {"customer": stripe_customer}))
+    listed = pages("in_", lambda page: client().v1.invoices.list(page | {"customer": stripe_customer}))
     return next((one for one in listed if gateway.our_id(one, "invoice_id") == id), None)

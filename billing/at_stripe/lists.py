@@ -26,13 +26,13 @@ def made(kind: str, window: Window) -> Iterator[Object]:
     `payment_intents`, `subscriptions`, `refunds`, `checkouts`, `invoices`, `disputes`.
     """
     v1 = gateway.client().v1
-    lists: dict[str, Any] = {
-        "payment_intents": v1.payment_intents,
-        "subscriptions": v1.subscriptions,
-        "refunds": v1.refunds,
-        "checkouts": v1.checkout.sessions,
-        "invoices": v1.invoices,
-        "disputes": v1.disputes,
+    lists: dict[str, tuple[str, Any]] = {
+        "payment_intents": ("pi_", v1.payment_intents),
+        "subscriptions": ("sub_", v1.subscriptions),
+        "refunds": ("re_", v1.refunds),
+        "checkouts": ("cs_", v1.checkout.sessions),
+        "invoices": ("in_", v1.invoices),
+        "disputes": ("du_", v1.disputes),
     }
     created = {"gte": int(window.since.timestamp())}
     if window.until:
@@ -40,17 +40,18 @@ def made(kind: str, window: Window) -> Iterator[Object]:
     asked: Object = {"created": created}
     if kind == "subscriptions":
         asked["status"] = "all"
-    return gateway.pages(lambda page: lists[kind].list(asked | page))
+    prefix, listed = lists[kind]
+    return gateway.pages(prefix, lambda page: listed.list(asked | page))
 
 
 def customers() -> Iterator[Object]:
     """List all customers of the account."""
-    return gateway.pages(lambda page: gateway.client().v1.customers.list(page))
+    return gateway.pages("cus_", lambda page: gateway.client().v1.customers.list(page))
 
 
 def running() -> Iterator[Object]:
     """List all subscriptions that have not ended."""
-    return gateway.pages(lambda page: gateway.client().v1.subscriptions.list(page))
+    return gateway.pages("sub_", lambda page: gateway.client().v1.subscriptions.list(page))
 
 
 def price(stripe_id: str) -> Object:

@@ -40,7 +40,7 @@ def client_secret(stripe_id: str) -> str:
 def of_customer(stripe_customer: str) -> Iterator[Object]:
     """List the intents of a customer, newest first."""
     service: Any = client().v1.payment_intents
-    return gateway.pages(lambda page: service.list({"customer": stripe_customer, **page}))
+    return gateway.pages("pi_", lambda page: service.list({"customer": stripe_customer, **page}))
 
 
 def completed(intent: Object) -> Object:
@@ -51,5 +51,5 @@ def completed(intent: Object) -> Object:
     if not intent.get("latest_charge"):
         return intent
     service: Any = client().v1.charges
-    charges = gateway.pages(lambda page: service.list({"payment_intent": intent["id"], **page}))
+    charges = gateway.pages("ch_", lambda page: service.list({"payment_intent": intent["id"], **page}))
     return {**intent, "charges": list(charges)}

@@ -14,7 +14,7 @@ Object = dict[str, Any]
 def of_intent(stripe_id: str) -> Iterator[Object]:
     """List all refunds of an intent, newest first."""
     service: Any = client().v1.refunds
-    return gateway.pages(lambda page: service.list({"payment_intent": stripe_id, **page}))
+    return gateway.pages("re_", lambda page: service.list({"payment_intent": stripe_id, **page}))
 
 
 def completed(intent: Object) -> Object:

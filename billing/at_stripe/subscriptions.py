@@ -44,15 +44,15 @@ def pause(stripe_id: str, *, resumes_at: datetime | None) -> Object:
 
 
 def collect_again(stripe_id: str) -> Object:
-    """Undo `pause`. Repeating it changes nothing."""
-    return ask(lambda: client().v1.subscriptions.update(stripe_id, {"pause_collection": ""}))
+    """Undo `pause`. Repeating it changes nothing. Returns it with its customer, whose card may pay."""
+    return ask(lambda: client().v1.subscriptions.update(stripe_id, {"pause_collection": "", "expand": ["customer"]}))
 
 
 def begin_anew(stripe_id: str, *, id: UUID, instead_of: str, hour: int) -> Object:
     """Begin a period now and charge it whole, or raise CardDeclined and change nothing.
 
-    `instead_of` names the period that was not paid, and the method. One in each `hour`: whoever asks again after no
-    answer, or at the same time, asks for the same.
+    `instead_of` names the period that was not paid, and what would pay: a declined card's answer is no other card's.
+    One in each `hour`: whoever asks again after no answer, or at the same time, asks for the same.
     """
     params: Any = {
         "billing_cycle_anchor": "now",
@@ -86,4 +86,4 @@ def client_secret(stripe_id: str) -> str | None:
 def of_customer(stripe_customer: str) -> Iterator[Object]:
     """List the subscriptions of a customer, those that have ended too, newest first."""
     asked: Any = {"customer": stripe_customer, "status": "all"}
-    return pages(lambda page: client().v1.subscriptions.list(asked | page))
+    return pages("sub_", lambda page: client().v1.subscriptions.list(asked | page))

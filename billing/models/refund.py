@@ -61,3 +61,8 @@ class Refund(Moving, Asked):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def was_refused(self) -> bool:
+        """Stripe said no, or never heard of it: it is not there."""
+        return self.status == self.Status.FAILED and self.stripe_id is None

@@ -158,6 +158,31 @@ def test_a_card_that_is_declined_resumes_nothing(buyer: Buyer, pro: Subscription
     assert buyer.may(at=pro.current_period_start + HOUR).allowed
 
 
+def test_the_customers_new_card_is_tried_at_once(buyer: Buyer) -> None:
+    """A card of the customer's, not the subscription's, is declined: another one of his is no repetition of that."""
+    subscribe(plan_id="basic-monthly", payment_method=None)
+    subscription = Subscription.objects.get()
+    assert buyer.stripe.get(f"subscriptions/{subscription.stripe_id}")["default_payment_method"] is None
+    default_card(buyer, "pm_card_chargeCustomerFail")
+    post(subscription, "pause")
+    pass_time(buyer, subscription.current_period_end + 2 * HOUR)
+    refused = [post(subscription, "resume").status_code for _ in range(2)]
+    default_card(buyer, "pm_card_visa")
+
+    answer = post(subscription, "resume")
+
+    assert refused == [402, 402]
+    assert (answer.status_code, answer.json()["status"]) == (200, "active")
+    assert post(subscription, "resume").json()["code"] == "subscription_not_paused"
+    assert Payment.objects.filter(status="succeeded").count() == 1
+
+
+def default_card(buyer: Buyer, name: str) -> None:
+    customer = str(buyer.customer.stripe_id)
+    card = buyer.stripe.post(f"payment_methods/{name}/attach", customer=customer)["id"]
+    buyer.stripe.post(f"customers/{customer}", **{"invoice_settings[default_payment_method]": card})
+
+
 def test_a_pause_with_an_end_ends_by_itself(buyer: Buyer, pro: Subscription) -> None:
     until = clock.now().replace(microsecond=0) + timedelta(days=10)
     assert post(pro, "pause", resumes_at=until.isoformat()).json()["resumes_at"]

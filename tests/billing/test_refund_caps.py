@@ -157,6 +157,28 @@ def test_an_approval_outlives_a_stripe_that_does_not_answer(paid: Payment, buyer
     assert api(ADA, "admin").get(f"{V1}/refund-approvals/{asked['id']}").json()["refund_id"] == known.json()["id"]
 
 
+def test_an_approval_outlives_a_refusal_of_stripe(paid: Payment, buyer: Buyer) -> None:
+    """A refund that Stripe refuses is an error each time, and the same call gives the money back once it may."""
+    asked = post(ALICE, "refund-approvals", payment_id=str(paid.pk), reason="duplicate").json()
+    path = f"refund-approvals/{asked['id']}/approve"
+    made = buyer.stripe.post("refunds", payment_intent=str(paid.stripe_id), amount=200)
+
+    refused, again = post(ADA, path), post(ADA, path)
+    buyer.stripe.control(f"refunds/{made['id']}/fail")
+    answers = [post(ADA, path) for _ in range(2)]
+    buyer.stripe.deliver()
+
+    assert [refused.status_code, again.status_code] == [502, 502]
+    assert {refused.json()["code"], again.json()["code"]} == {"stripe_refused"}
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert api(ADA, "admin").get(f"{V1}/refund-approvals/{asked['id']}").json()["refund_id"] == answers[0].json()["id"]
+    given = Refund.objects.exclude(status="failed").get()
+    assert (given.amount_minor, given.status) == (1200, "succeeded")
+    paid.refresh_from_db()
+    assert paid.refunded_minor == paid.captured_minor
+
+
 def test_what_was_declined_cannot_be_approved(paid: Payment) -> None:
     """A decision stands, and no money moves."""
     asked = post(ALICE, "refund-approvals", payment_id=str(paid.pk), amount=900, reason="fraudulent").json()
