@@ -9,25 +9,23 @@ from django.urls import reverse
 from unfold.decorators import action
 
 from billing import approvals, sync
-from billing.admin.states import Moving
+from billing.admin.states import OfPayment
 from billing.errors import BillingError
 from billing.models import Refund, RefundApproval
 from config.office import deciding
 
 
 @admin.register(Refund)
-class RefundAdmin(Moving):
-    list_display = ("created_at", "payment", "amount", "state", "reason", "principal")
+class RefundAdmin(OfPayment):
+    list_display = ("created_at", "user", "payment", "amount", "state", "reason", "principal")
     list_filter = ("status", "reason")
-    list_select_related = ("payment",)
     search_fields = ("stripe_id", "payment__customer__user_id")
 
 
 @admin.register(RefundApproval)
-class RefundApprovalAdmin(Moving):
-    list_display = ("created_at", "payment", "amount", "state", "reason", "principal", "decided_by")
+class RefundApprovalAdmin(OfPayment):
+    list_display = ("created_at", "user", "payment", "amount", "state", "reason", "principal", "decided_by")
     list_filter = ("status",)
-    list_select_related = ("payment",)
     search_fields = ("payment__customer__user_id", "principal", "decided_by")
     actions_detail = ("approve", "decline")
 
