@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from unfold.admin import ModelAdmin
 from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -85,6 +87,26 @@ def staff(request: HttpRequest) -> Any:
 def reason(request: HttpRequest) -> str:
     """Read the reason that was given; empty when there is none."""
     return request.POST.get("why", "").strip()[:LONGEST_REASON]
+
+
+def deciding(
+    request: HttpRequest, shown: dict[str, Any], decide: Callable[[], str], *, refusals: type[Exception], back: str
+) -> HttpResponse:
+    """Ask once more, and why; then decide, say what came of it, and lead back. What is refused is said on the page.
+
+    `shown` has the page's `title`, what is `told`, the `verb` on the button, and the site's own context.
+    """
+    form = Asking(request.POST or None)
+    if form.is_valid():
+        try:
+            with staff(request):
+                said = decide()
+        except refusals as refused:
+            form.add_error(None, str(refused))
+        else:
+            messages.success(request, said)
+            return HttpResponseRedirect(back)
+    return render(request, "office/decision.html", {**shown, "form": form})
 
 
 class Editing(ModelAdmin[Any]):

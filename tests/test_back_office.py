@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -9,6 +11,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from billing import refunds
+from billing.idempotency import Asking
+from billing.models import Invoice
 from entitlements.models import Override
 from tests.buyer import Buyer
 from tests.staff import log_in
@@ -59,3 +64,40 @@ def test_the_business_comes_first_and_the_machinery_of_others_last(staff: Client
         "Stripe's objects, a copy",
     ]
     assert [model["name"] for model in page.context["app_list"][6]["models"]] == ["Access attempts"]
+
+
+def test_amounts_and_times_are_shown_as_people_write_them(staff: Client, buyer: Buyer) -> None:
+    """In the currency's decimals and with the zone; what only knows a request again is left out."""
+    subscription = buyer.subscribe()
+    invoice, payment = Invoice.objects.get(), buyer.payment
+
+    pages = {
+        row: staff.get(reverse(f"admin:billing_{row._meta.model_name}_change", args=[row.pk])).content.decode()
+        for row in (payment, invoice, subscription)
+    }
+
+    assert "8.00 USD" in pages[payment]
+    assert "8.00 USD" in pages[invoice]
+    assert f"{payment.paid_at:%Y-%m-%d %H:%M:%S} UTC" in pages[payment]
+    assert f"{subscription.stripe_id} active" in pages[subscription]
+    for page in pages.values():
+        assert not re.search(r"(?i)minor|request hash|idempotency key|busy until|p\.m\.|a\.m\.", page)
+
+
+def test_what_hangs_on_a_payment_names_whose_it_is(staff: Client, buyer: Buyer) -> None:
+    """AD-01: a list of refunds, disputes or zone checks without names helps nobody."""
+    buyer.buy()
+    refunds.create(buyer.payment, 100, reason="duplicate", asking=Asking.of("admin:vera", None, {}))
+
+    for name in ("refund", "paymentattempt", "zonecheck"):
+        listed = staff.get(reverse(f"admin:billing_{name}_changelist")).content.decode()
+        assert buyer.user_id in listed, name
+
+
+def test_a_no_is_no_red_cross(staff: Client, buyer: Buyer) -> None:
+    """Nothing is wrong with a rule that is not due, and with a subscription that is no duplicate."""
+    buyer.subscribe()
+
+    for name in ("policyrule", "subscription"):
+        listed = staff.get(reverse(f"admin:billing_{name}_changelist")).content.decode()
+        assert "close_small" not in listed, name

@@ -3,11 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from billing.admin.states import Moving
+from billing.admin.states import Moving, money
 from billing.models import Invoice, InvoiceLine, Notice
 from config.office import ReadOnly
 from pricing.money import Money
@@ -15,7 +16,7 @@ from pricing.money import Money
 
 class Lines(TabularInline):
     model = InvoiceLine
-    fields = ("description", "amount", "tax_minor", "quantity", "proration", "period_start", "period_end")
+    fields = ("description", "amount", money("tax_minor"), "quantity", "proration", "period_start", "period_end")
     readonly_fields = fields
     ordering = ("position",)
     extra = 0
@@ -24,6 +25,11 @@ class Lines(TabularInline):
     def amount(self, row: InvoiceLine) -> Money:
         """Show it with its currency."""
         return row.amount
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InvoiceLine]:
+        """Bring the invoice along: it has the currency."""
+        found: QuerySet[InvoiceLine] = super().get_queryset(request)
+        return found.select_related("invoice")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody adds."""

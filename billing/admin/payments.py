@@ -5,9 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
 
 from billing.admin.refunding import refund_page
-from billing.admin.states import Moving
+from billing.admin.states import Moving, OfPayment
 from billing.models import Checkout, Payment, PaymentAttempt
-from config.office import ReadOnly
 from pricing.money import Money
 
 
@@ -58,8 +57,7 @@ class PaymentAdmin(Moving):
 
 
 @admin.register(PaymentAttempt)
-class PaymentAttemptAdmin(ReadOnly):
-    list_display = ("tried_at", "payment", "amount", "status", "failure_code", "decline_code", "card_country")
+class PaymentAttemptAdmin(OfPayment):
+    list_display = ("tried_at", "user", "payment", "amount", "state", "failure_code", "decline_code", "card_country")
     list_filter = ("status",)
-    list_select_related = ("payment",)
-    search_fields = ("stripe_id", "payment__stripe_id")
+    search_fields = ("stripe_id", "payment__stripe_id", "payment__customer__user_id")

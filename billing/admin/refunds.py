@@ -1,22 +1,82 @@
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
-from billing.admin.states import Moving
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from unfold.decorators import action
+
+from billing import approvals, sync
+from billing.admin.states import OfPayment
+from billing.errors import BillingError
 from billing.models import Refund, RefundApproval
+from config.office import deciding
 
 
 @admin.register(Refund)
-class RefundAdmin(Moving):
-    list_display = ("created_at", "payment", "amount", "state", "reason", "principal")
+class RefundAdmin(OfPayment):
+    list_display = ("created_at", "user", "payment", "amount", "state", "reason", "principal")
     list_filter = ("status", "reason")
-    list_select_related = ("payment",)
     search_fields = ("stripe_id", "payment__customer__user_id")
 
 
 @admin.register(RefundApproval)
-class RefundApprovalAdmin(Moving):
-    list_display = ("created_at", "payment", "amount", "state", "reason", "principal", "decided_by")
+class RefundApprovalAdmin(OfPayment):
+    list_display = ("created_at", "user", "payment", "amount", "state", "reason", "principal", "decided_by")
     list_filter = ("status",)
-    list_select_related = ("payment",)
     search_fields = ("payment__customer__user_id", "principal", "decided_by")
+    actions_detail = ("approve", "decline")
+
+    @action(description="Approve", url_path="approve", permissions=["decide"])
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let the money go back, as another one than who asked."""
+        approval = _found(object_id)
+        shown = self._shown(request, approval, "Approve")
+        return deciding(
+            request, shown, lambda: _approve(request, approval), refusals=BillingError, back=_page(approval)
+        )
+
+    @action(description="Decline", url_path="decline", permissions=["decide"])
+    def decline(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let the money stay, as another one than who asked."""
+        approval = _found(object_id)
+        shown = self._shown(request, approval, "Decline")
+        return deciding(
+            request, shown, lambda: _decline(request, approval), refusals=BillingError, back=_page(approval)
+        )
+
+    def has_decide_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Let those who may change an approval, while it waits or its refund has not been made."""
+        may = request.user.has_perm("billing.change_refundapproval")
+        open_ones = RefundApproval.objects.filter(refund=None).exclude(status=RefundApproval.Status.DECLINED)
+        return may and (object_id is None or open_ones.filter(pk=object_id).exists())
+
+    def _shown(self, request: HttpRequest, approval: RefundApproval, verb: str) -> dict[str, Any]:
+        whose = approval.payment.customer.user_id
+        told = (
+            f"{approval.principal} asks to give {approval.amount} back to {whose}, who paid {approval.payment.amount}."
+        )
+        title = f"{verb} a refund of {approval.amount}"
+        return {**self.admin_site.each_context(request), "title": title, "told": told, "verb": verb}
+
+
+def _found(object_id: str) -> RefundApproval:
+    return get_object_or_404(RefundApproval.objects.select_related("payment__customer"), pk=object_id)
+
+
+def _page(approval: RefundApproval) -> str:
+    return reverse("admin:billing_refundapproval_change", args=[approval.pk])
+
+
+def _approve(request: HttpRequest, approval: RefundApproval) -> str:
+    refund, _ = approvals.approve(approval, by=f"staff:{request.user.get_username()}")
+    sync.try_look(str(approval.payment.stripe_id))
+    refund.refresh_from_db()
+    return f"Approved. Refund of {refund.amount}: {refund.status}."
+
+
+def _decline(request: HttpRequest, approval: RefundApproval) -> str:
+    declined = approvals.decline(approval, by=f"staff:{request.user.get_username()}")
+    return f"Declined: {declined.amount} stays paid."

@@ -8,17 +8,27 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from billing import earned, proposals
-from billing.admin.states import Moving
+from billing.admin.states import OfPayment
 from billing.errors import BillingError
 from billing.models import ZoneCheck
 from config.office import ExplainedAction, reason, staff
 
 
 @admin.register(ZoneCheck)
-class ZoneCheckAdmin(Moving):
-    list_display = ("created_at", "payment", "claim", "card_country", "card_zone", "ground", "state", "decided_by")
+class ZoneCheckAdmin(OfPayment):
+    list_display = (
+        "created_at",
+        "user",
+        "payment",
+        "claim",
+        "card_country",
+        "card_zone",
+        "ground",
+        "state",
+        "decided_by",
+    )
     list_filter = ("status", "ground", "card_country")
-    list_select_related = ("payment", "quote")
+    list_select_related = ("payment__customer", "quote")
     search_fields = ("payment__customer__user_id", "payment__stripe_id")
     action_form = ExplainedAction
     actions = ("accept", "propose", "refund_and_cancel")

@@ -78,7 +78,7 @@ class Subscription(Moving):
         indexes = (models.Index(fields=["customer", "-id"], name="subscription_of_customer"),)
 
     def __str__(self) -> str:
-        return f"{self.version_id} {self.status}"
+        return f"{self.stripe_id} {self.status}"
 
     @property
     def cancel_at_period_end(self) -> bool:

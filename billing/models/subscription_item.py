@@ -29,7 +29,7 @@ class SubscriptionItem(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.quantity} x {self.version_id}"
+        return f"{self.quantity} x {self.stripe_id}"
 
     @property
     def amount(self) -> Money:

@@ -38,9 +38,11 @@ class GrantForm(forms.Form):
         Feature.objects.order_by("pk"), required=False, widget=UnfoldAdminSelectWidget, help_text="Instead of a plan."
     )
     source_type = forms.ChoiceField(label="Kind", choices=KINDS, widget=UnfoldAdminSelectWidget)
-    starts_at = forms.SplitDateTimeField(required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="Empty: now.")
+    starts_at = forms.SplitDateTimeField(
+        required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="UTC. Empty: now."
+    )
     expires_at = forms.SplitDateTimeField(
-        required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="Empty: for life."
+        required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="UTC. Empty: for life."
     )
     usage_limits = JsonBox(
         rows=3, help_text='For a metered feature, such as {"api_calls": {"limit": 500, "period": "month"}}.'

@@ -33,7 +33,9 @@ class OverrideForm(Explained):
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="Of a metered feature with the effect value; empty is unlimited.",
     )
-    starts_at = forms.SplitDateTimeField(required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="Empty: now.")
+    starts_at = forms.SplitDateTimeField(
+        required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="UTC. Empty: now."
+    )
 
     def clean(self) -> dict[str, Any]:
         """Show what the rules of overrides refuse."""

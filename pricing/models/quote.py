@@ -40,7 +40,7 @@ class Quote(models.Model):
         indexes = (models.Index(fields=["expires_at"], name="quote_expiry"),)
 
     def __str__(self) -> str:
-        return f"{self.version_id} in {self.country_code or '??'}: {self.amount}"
+        return f"{self.amount} in {self.country_code or '??'}"
 
     @property
     def amount(self) -> Money:

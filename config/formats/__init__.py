@@ -1,0 +1,1 @@
+"""How pages write dates: the same everywhere, and with the zone."""
