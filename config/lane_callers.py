@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from rest_framework.exceptions import APIException
@@ -16,6 +17,9 @@ from config.api.limiting import lease, policy_of
 from config.api.permissions import reach_of
 from config.api.roles import Reach
 from keys import authentication as service_keys
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 # With one of these the answer may differ.
 UNUSUAL = frozenset(
@@ -82,6 +86,21 @@ class Callers:
         policy = policy_of(next(iter(self._operations.values())), asking)
         held = lease(policy, asking.name) if settings.RATE_LIMITED else None
         return Caller(until, asking.name, asking.user_id, reaches, policy, held)
+
+
+def is_plain_post(environ: WSGIEnvironment, longest: int) -> bool:
+    """Say whether it is a POST of JSON, of `longest` bytes at most, with nothing beside by which it may differ."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    return bool(
+        environ["REQUEST_METHOD"] == "POST"
+        and environ.get("CONTENT_TYPE") == "application/json"
+        and environ.keys().isdisjoint(UNUSUAL)
+        and not environ.get("SCRIPT_NAME")
+        and not environ["QUERY_STRING"]
+        and "HTTP_HOST" in environ
+        and length.isdecimal()
+        and int(length) <= longest
+    )
 
 
 def _believed(token: str) -> tuple[float, Principal]:

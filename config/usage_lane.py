@@ -20,7 +20,7 @@ from rest_framework.exceptions import APIException
 from config import metrics
 from config.api import limiting, parsing
 from config.api.leases import told
-from config.lane_callers import UNUSUAL, Caller, Callers
+from config.lane_callers import Caller, Callers, is_plain_post
 from config.lane_layouts import Headers, Layout, Layouts
 from entitlements import purses
 from entitlements.convoys import Convoy, Gone
@@ -50,7 +50,7 @@ class UsageLane:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer, or let Django answer."""
-        if environ["PATH_INFO"] != PATH or not _is_usual(environ):
+        if environ["PATH_INFO"] != PATH or not is_plain_post(environ, LONGEST_BODY):
             return self._django(environ, start_response)
         started = time.perf_counter()
         use, caller = _use(environ), self._callers.of(environ.get("HTTP_AUTHORIZATION", ""))
@@ -84,20 +84,6 @@ class UsageLane:
             return None
         text = _body(use, gone)
         return layout.headers(len(text), environ.get("HTTP_X_REQUEST_ID"), limit), text
-
-
-def _is_usual(environ: WSGIEnvironment) -> bool:
-    length = environ.get("CONTENT_LENGTH") or ""
-    return bool(
-        environ["REQUEST_METHOD"] == "POST"
-        and environ.get("CONTENT_TYPE") == "application/json"
-        and environ.keys().isdisjoint(UNUSUAL)
-        and not environ.get("SCRIPT_NAME")
-        and not environ["QUERY_STRING"]
-        and "HTTP_HOST" in environ
-        and length.isdecimal()
-        and int(length) <= LONGEST_BODY
-    )
 
 
 def _use(environ: WSGIEnvironment) -> Use | None:

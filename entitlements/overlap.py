@@ -23,7 +23,7 @@ PAID = {"subscription", "one_time", "family"}
 
 def lasting(grants: Sequence[Grant], at: datetime) -> Grant:
     """Return the grant that gives access longest; one within its paid span comes before one in grace."""
-    return min(grants, key=lambda grant: longest(grant, at))
+    return grants[0] if len(grants) == 1 else min(grants, key=lambda grant: longest(grant, at))
 
 
 def longest(grant: Grant, at: datetime) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -82,6 +83,7 @@ def _change(each: Change) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)
 def moment(at: datetime | None) -> str | None:
     """Show a moment of UTC as the rest of the API does."""
     return at.isoformat().removesuffix("+00:00") + "Z" if at else None

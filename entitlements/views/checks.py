@@ -12,11 +12,11 @@ from config.api.doors import Door
 from config.api.permissions import insist, owner
 from config.api.strict import sent, valid
 from entitlements import access, explain, standpoints
+from entitlements.serializers import bulk
 from entitlements.serializers.answers import explained, shown
-from entitlements.serializers.bulk import BulkAnswerSerializer, BulkQuestion, sorted_out
 from entitlements.serializers.checks import Question, QuestionQuery
 from entitlements.serializers.explained import ExplainedSerializer
-from entitlements.views.reach import subject
+from entitlements.views.reach import subject, subjects
 
 
 class EntitlementCheck(Door):
@@ -32,18 +32,14 @@ class EntitlementCheck(Door):
 
 
 class EntitlementBulkCheck(Door):
-    @extend_schema(request=BulkQuestion, responses=BulkAnswerSerializer)
+    @extend_schema(request=bulk.BulkQuestion, responses=bulk.BulkAnswerSerializer)
     def post(self, request: Request) -> Response:
         """Decide for up to 100 users x 100 features at once; a user id that cannot be one stops no other."""
-        said = sent(BulkQuestion, request)
-        user_ids, errors = sorted_out(said["user_ids"])
-        users = [subject(request, user_id) for user_id in user_ids]
-        standpoint = standpoints.of(users, at=said.get("at"))
-        codes = dict.fromkeys(said["feature_codes"])
-        answers = standpoint.answers(
-            [access.Question(standpoint.known[user], code) for user in users for code in codes]
-        )
-        return Response({"data": [shown(answer) for answer in answers], "errors": errors})
+        asked = bulk.read(request.data)
+        standpoint = standpoints.of(subjects(request, asked.user_ids), at=asked.at)
+        known = [standpoint.known[user_id] for user_id in asked.user_ids]
+        answers = standpoint.answers([access.Question(each, code) for each in known for code in asked.feature_codes])
+        return Response({"data": [shown(answer) for answer in answers], "errors": asked.errors})
 
 
 def _decide(request: Request, said: Mapping[str, Any]) -> Response:
