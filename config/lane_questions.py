@@ -24,7 +24,7 @@ LONGEST_BODY, LONGEST_QUERY, REMEMBERED = 2048, 2048, 20_000
 
 @dataclass(slots=True)
 class Asked:
-    """May the user (None: whoever asks) use so many units of the feature now? `answer` is what was last answered."""
+    """May the user (None: whoever asks) use so many units of the feature now? `answer` was told last."""
 
     user_id: str | None
     feature_code: str

@@ -63,22 +63,24 @@ class Writer:
 class Reader:
     """Reads what a Writer wrote, in the same order."""
 
-    def __init__(self, packet: bytes) -> None:
-        self._packet, self._at = packet, 0
+    __slots__ = ("_packet", "at")
+
+    def __init__(self, packet: bytes, at: int = 0) -> None:
+        self._packet, self.at = packet, at
 
     def raw(self, count: int) -> bytes:
         """Read so many bytes."""
-        self._at += count
-        return self._packet[self._at - count : self._at]
+        self.at += count
+        return self._packet[self.at - count : self.at]
 
     def number(self) -> int:
         """Read a number."""
-        packet, at, number, shift = self._packet, self._at, 0, 0
+        packet, at, number, shift = self._packet, self.at, 0, 0
         while (byte := packet[at]) > 127:
             number |= (byte & 127) << shift
             shift += 7
             at += 1
-        self._at = at + 1
+        self.at = at + 1
         return number | byte << shift
 
     def moment(self, since: datetime = BEGINNING) -> datetime:
@@ -108,4 +110,4 @@ class Reader:
 
     def rest(self) -> bytes:
         """Read all that is left."""
-        return self._packet[self._at :]
+        return self._packet[self.at :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from entitlements.facts import Facts
 
@@ -14,22 +14,29 @@ PATIENCE_SECONDS = 2.0
 class Flight:
     """A fetch that is under way. `floor` is the newest version that was announced since it began."""
 
+    __slots__ = ("_flying", "_result", "floor", "spoiled")
+
     def __init__(self) -> None:
         self.floor = 0
         self.spoiled = False
         self._result: Facts | None = None
-        self._landed = threading.Event()
+        # Held until it lands: an Event takes longer to make than most fetches wait.
+        self._flying = threading.Lock()
+        self._flying.acquire()
 
     def land(self, known: Facts | None) -> None:
         """Give those who wait what was fetched."""
         self._result = known
-        self._landed.set()
+        self._flying.release()
 
     def wait(self) -> Facts | None:
         """Return what another fetched; None when it failed, takes too long, or is older than what was announced."""
-        if not self._landed.wait(PATIENCE_SECONDS) or self._result is None:
+        if not self._flying.acquire(timeout=PATIENCE_SECONDS):
             return None
-        return self._result if self.allows(self._result.version) else None
+        # The next one who waits is let through in turn.
+        self._flying.release()
+        known = self._result
+        return known if known is not None and self.allows(known.version) else None
 
     def allows(self, version: int) -> bool:
         """Say whether what was fetched is as new as what was announced meanwhile."""
@@ -51,13 +58,11 @@ class Flights:
             flight = self._under_way[user_id] = Flight()
             return flight, True
 
-    def land(self, flights: Mapping[str, Flight], found: Mapping[str, Facts]) -> None:
-        """End these fetches, however they went, and give those who wait what was found."""
+    def land(self, user_id: str, flight: Flight, known: Facts | None) -> None:
+        """End a fetch, however it went, and give those who wait what was found."""
         with self._lock:
-            for user_id in flights:
-                del self._under_way[user_id]
-        for user_id, flight in flights.items():
-            flight.land(found.get(user_id))
+            del self._under_way[user_id]
+        flight.land(known)
 
     def settle(self, flight: Flight, version: int, remember: Callable[[], None]) -> None:
         """Remember what was fetched, unless something newer was announced meanwhile, or may have been."""

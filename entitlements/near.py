@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from entitlements import packing
 from entitlements.facts import Facts
+from entitlements.shapes import ShapeMissing
 
 # An object, a key and their place in a table, beside the bytes themselves.
 OVERHEAD_BYTES = 180
@@ -135,7 +136,7 @@ class Memory:
                 return None
             try:
                 known = packing.unpack(user_id, kept[END.size :], catalog=self.catalog)
-            except packing.ShapeMissing:
+            except ShapeMissing:
                 return None
             if self._packets.is_old(user_id):
                 self._packets.put(user_id, kept, self._budget() // 2)

@@ -11,14 +11,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from hashlib import blake2b
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from entitlements.bits import Reader, Writer
 from entitlements.facts import Facts
 from entitlements.rules import Rule
+from entitlements.shapes import REF_BYTES, TERMS, Shape, shape_of, table
 from entitlements.spans import Grant
 
 # Where a word stands is part of the format: new ones come last.
@@ -31,74 +31,70 @@ TOGETHER = ("source_type", "source_id", "status", "status_at", "reason", "grante
     "user_id",
     "family_id",
 )
-TERMS = ("plan_id", "version", "limit", "period", "soft", "value", "anchor", "time_zone", "warn_at", "rollover_max") + (
-    "member_cap",
-    "priority",
-)
 OWN, UUID_SOURCE, OF_FAMILY, ENDS, GRACE, SHARED = 1, 2, 4, 8, 16, 32
-REF_BYTES = 8
 LONGEST_VERSION = 10
-# So many shapes are kept; when there are more, packets carry their own.
-MOST_SHAPES = 4096
 
-Shape = Sequence[tuple[str, Mapping[str, Any]]]
+
+class Part(NamedTuple):
+    """The grants of one source: what they have in common, their ids, and their terms in the same order."""
+
+    together: Mapping[str, Any]
+    ids: Sequence[bytes]
+    shape: Shape
+
+
 # The id of a grant, what it has in common with others, and its terms.
 Row = tuple[bytes, Mapping[str, Any], Mapping[str, Any]]
 _together, _terms = attrgetter(*TOGETHER), attrgetter(*TERMS)
 _rule = attrgetter(*(field.name for field in fields(Rule)))
 
 
-class ShapeMissing(Exception):
-    """The packet names shapes that this process has not seen."""
-
-
-class Shapes:
-    """The shapes that this process knows, by hash."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, Shape] = {}
-
-    def learn(self, text: bytes) -> bytes | None:
-        """Keep a shape and return its hash; None when there are too many."""
-        ref = blake2b(text, digest_size=REF_BYTES).digest()
-        if ref not in self._known:
-            if len(self._known) >= MOST_SHAPES:
-                return None
-            self._known[ref] = _shape(text)
-        return ref
-
-    def knows(self, ref: bytes) -> bool:
-        """Say whether a packet that names it can be read."""
-        return ref in self._known
-
-    def get(self, ref: bytes) -> Shape:
-        """Return a shape. Raises ShapeMissing."""
-        if (found := self._known.get(ref)) is None:
-            raise ShapeMissing(ref.hex())
-        return found
-
-
-shapes = Shapes()
-
-
 class Unfolded(Mapping[str, tuple[Grant, ...]]):
     """The grants of a packet by feature code, each made when it is first asked for: a check asks for one feature."""
 
-    def __init__(self, rows: Mapping[str, Sequence[Row]]) -> None:
-        self._rows = rows
+    __slots__ = ("_at", "_made", "_named", "_packet", "_parts", "_user_id")
+
+    def __init__(self, user_id: str, packet: bytes, at: int, named: Sequence[Shape]) -> None:
+        self._user_id, self._packet, self._at, self._named = user_id, packet, at, named
+        self._parts: list[Part] | None = None
         self._made: dict[str, tuple[Grant, ...]] = {}
 
     def __getitem__(self, code: str) -> tuple[Grant, ...]:
         if (made := self._made.get(code)) is None:
-            rows = self._rows[code]
-            made = self._made[code] = tuple(Grant(id=UUID(bytes=id), **all_, **terms) for id, all_, terms in rows)
+            rows = self.rows(code)
+            if not rows:
+                raise KeyError(code)
+            made = tuple(Grant(id=UUID(bytes=id), **together, **terms) for id, together, terms in rows)
+            self._made[code] = made
         return made
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return iter(dict.fromkeys(code for part in self.parts for code, _terms in part.shape.rows))
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(list(iter(self)))
+
+    @property
+    def parts(self) -> list[Part]:
+        """Return the groups of the packet; they are read when they are first asked for."""
+        return self._read()[0] if self._parts is None else self._parts
+
+    def rows(self, code: str) -> list[Row]:
+        """Return what the grants of a feature are made of."""
+        return [
+            (part.ids[place], part.together, part.shape.rows[place][1])
+            for part in self.parts
+            for place in part.shape.places.get(code, ())
+        ]
+
+    def rest(self) -> Reader:
+        """Return what follows them in the packet."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[list[Part], Reader]:
+        of = Reader(self._packet, self._at)
+        self._parts = parts = [_unpack_group(of, self._user_id, self._named) for _each in range(of.number())]
+        return parts, of
 
 
 def pack(known: Facts) -> tuple[bytes, Mapping[bytes, bytes]]:
@@ -110,7 +106,7 @@ def pack(known: Facts) -> tuple[bytes, Mapping[bytes, bytes]]:
     texts = [_text(rows) for rows in groups.values()]
     # Only what a plan gives is given to many.
     refs = [
-        shapes.learn(text) if rows[0][1].plan_id else None for rows, text in zip(groups.values(), texts, strict=True)
+        table.learn(text) if rows[0][1].plan_id else None for rows, text in zip(groups.values(), texts, strict=True)
     ]
     named = {ref: text for ref, text in zip(refs, texts, strict=True) if ref}
     to = Writer()
@@ -159,30 +155,17 @@ def unpack(user_id: str, packet: bytes, *, catalog: int = 0) -> Facts:
     """Return what a packet says of the user; a newer `catalog` takes the place of its own. Raises ShapeMissing."""
     of = Reader(packet)
     version = of.number()
-    named = [of.raw(REF_BYTES) for _each in range(of.number())]
+    named = [table.get(of.raw(REF_BYTES)) for _each in range(of.number())]
     catalog = max(of.number(), catalog)
     family = of.ids()
-    rows: dict[str, list[Row]] = {}
-    for _each in range(of.number()):
-        together, ids, shared = _unpack_group(of, user_id)
-        shape = shapes.get(named[of.number()]) if shared else _shape(of.text().encode())
-        for id, (code, terms) in zip(ids, shape, strict=True):
-            rows.setdefault(code, []).append((id, together, terms))
-    said = of.text()
-    rules = _rules_in(json.loads(said)) if said else {}
-    return Facts(user_id, version, catalog, family[0] if family else None, Unfolded(rows), rules)
+    grants = Unfolded(user_id, packet, of.at, named)
+    # Most have no rules: the length of their text, 0, is then the last byte. The text itself never ends with that one.
+    rules = _rules_in(json.loads(grants.rest().text())) if packet[-1] else {}
+    return Facts(user_id, version, catalog, family[0] if family else None, grants, rules)
 
 
 def _text(rows: Iterable[tuple[str, Grant]]) -> bytes:
     return json.dumps([[code, *_terms(grant)] for code, grant in rows], separators=(",", ":")).encode()
-
-
-def _shape(text: bytes) -> Shape:
-    made = []
-    for code, *terms in json.loads(text):
-        named = dict(zip(TERMS, terms, strict=True))
-        made.append((code, {**named, "warn_at": tuple(named["warn_at"])}))
-    return made
 
 
 def _pack_group(to: Writer, rows: Sequence[tuple[str, Grant]], user_id: str, shared: int) -> None:
@@ -217,7 +200,7 @@ def _pack_group(to: Writer, rows: Sequence[tuple[str, Grant]], user_id: str, sha
     to.ids([each.id for _code, each in rows])
 
 
-def _unpack_group(of: Reader, user_id: str) -> tuple[dict[str, Any], list[bytes], bool]:
+def _unpack_group(of: Reader, user_id: str, named: Sequence[Shape]) -> Part:
     flags = of.number()
     together: dict[str, Any] = {
         "user_id": user_id if flags & OWN else of.text(),
@@ -232,7 +215,8 @@ def _unpack_group(of: Reader, user_id: str) -> tuple[dict[str, Any], list[bytes]
         "grace_until": of.moment(starts_at) if flags & GRACE else None,
         "family_id": UUID(bytes=of.raw(16)) if flags & OF_FAMILY else None,
     }
-    return together, of.raw_ids(), bool(flags & SHARED)
+    ids = of.raw_ids()
+    return Part(together, ids, named[of.number()] if flags & SHARED else shape_of(of.text().encode()))
 
 
 def _uuid(text: str) -> UUID | None:

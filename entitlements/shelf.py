@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from entitlements import gauges, packing
 from entitlements.bits import Reader, Writer
+from entitlements.shapes import table
 from entitlements.wire import Command, Wire
 
 TIMEOUT_SECONDS, AWAY_SECONDS = 0.05, 2.0
@@ -43,6 +44,8 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return 1
 """
+# A user's packet and how long it stays, as it is asked for most often.
+FIND = b"*2\r\n$4\r\nPTTL\r\n$%(length)d\r\n%(key)b\r\n*2\r\n$3\r\nGET\r\n$%(length)d\r\n%(key)b\r\n"
 Answer = TypeVar("Answer")
 
 
@@ -69,8 +72,14 @@ class Shelf:
         self._valkey = connected(url, TIMEOUT_SECONDS)
         self._wire = Wire(self._valkey)
         self._name = name
+        self._keys = f"{name}:facts:".encode()
         self._away_until = 0.0
         self._put_at: dict[bytes, float] = {}
+
+    def find(self, user_id: str) -> Found | None:
+        """Return what is kept of a user and can be read here."""
+        found = self._asking(lambda: self._find(self._key(user_id)), None)
+        return None if found is None or packing.is_bare(found.packet) else found
 
     def look(self, user_ids: Sequence[str]) -> dict[str, Found]:
         """Return what is kept of these users and can be read here."""
@@ -99,6 +108,15 @@ class Shelf:
         self._away_until = 0.0
         return True
 
+    def _find(self, key: bytes) -> Found | None:
+        milliseconds, packet = self._wire.ask_packed(FIND % {b"length": len(key), b"key": key}, 2)
+        seconds = milliseconds / 1000 - LINGER_SECONDS
+        if packet is None or seconds <= 0:
+            return None
+        found = Found(packet, seconds)
+        self._learn_shapes((found,))
+        return found
+
     def _look(self, user_ids: Sequence[str]) -> dict[str, Found]:
         keys = [self._key(user_id) for user_id in user_ids]
         said = self._wire.ask([(word, key) for key in keys for word in (b"PTTL", b"GET")])
@@ -111,11 +129,11 @@ class Shelf:
         return found
 
     def _learn_shapes(self, found: Any) -> None:
-        unknown = list({ref for each in found for ref in packing.refs(each.packet) if not packing.shapes.knows(ref)})
+        unknown = list({ref for each in found for ref in packing.refs(each.packet) if not table.knows(ref)})
         if unknown:
             for text in self._valkey.mget([self._key_of_shape(ref) for ref in unknown]):
                 if isinstance(text, bytes):
-                    packing.shapes.learn(text)
+                    table.learn(text)
 
     def _keep_all(self, changes: Sequence[Change], *, tell: bool = False) -> list[bool]:
         commands: list[Command] = []
@@ -152,7 +170,7 @@ class Shelf:
         return f"{self._name}:{self._valkey.connection_pool.connection_kwargs.get('db', 0)}:changes"
 
     def _key(self, user_id: str) -> bytes:
-        return f"{self._name}:facts:".encode() + user_id.encode("utf-8", "surrogatepass")
+        return self._keys + user_id.encode("utf-8", "surrogatepass")
 
     def _key_of_shape(self, ref: bytes) -> bytes:
         return f"{self._name}:shape:".encode() + ref

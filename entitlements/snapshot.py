@@ -17,6 +17,7 @@ from entitlements.facts import Facts
 from entitlements.flights import Flight, Flights
 from entitlements.listening import Line
 from entitlements.near import Memory
+from entitlements.shapes import ShapeMissing
 from entitlements.shelf import Change, Found
 from entitlements.stream import listeners
 from events import clock
@@ -33,6 +34,11 @@ def current(user_id: str) -> Facts:
     if connection.in_atomic_block:
         return facts.read(user_id)
     return peek(user_id) or _fetched(user_id)
+
+
+def far(user_id: str) -> Facts:
+    """Return the same to whoever has peeked in vain."""
+    return facts.read(user_id) if connection.in_atomic_block else _fetched(user_id)
 
 
 def current_many(user_ids: Iterable[str]) -> dict[str, Facts]:
@@ -83,9 +89,17 @@ def change_of(known: Facts) -> Change:
 
 def _fetched(user_id: str) -> Facts:
     flight, is_mine = flights.join(user_id)
-    if is_mine:
-        return _fetch([user_id], {user_id: (flight, True)})[user_id]
-    return flight.wait() or facts.read(user_id)
+    if not is_mine:
+        return flight.wait() or facts.read(user_id)
+    known = None
+    line.open()
+    try:
+        found = shelf.here().find(user_id)
+        known = _taken(user_id, found, flight, is_mine=True) if found else None
+        known = known or _read([user_id], {user_id: (flight, True)})[user_id]
+        return known
+    finally:
+        flights.land(user_id, flight, known)
 
 
 def _fetch(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[str, Facts]:
@@ -93,34 +107,33 @@ def _fetch(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[
     line.open()
     found: dict[str, Facts] = {}
     try:
-        found |= _from_valkey(user_ids, joined)
-        found |= _from_postgres([user_id for user_id in user_ids if user_id not in found], joined)
+        for user_id, each in shelf.here().look(user_ids).items():
+            flight, is_mine = joined[user_id]
+            if known := _taken(user_id, each, flight, is_mine=is_mine):
+                found[user_id] = known
+        found |= _read([user_id for user_id in user_ids if user_id not in found], joined)
         return found
     finally:
-        flights.land({user_id: flight for user_id, (flight, is_mine) in joined.items() if is_mine}, found)
+        for user_id, (flight, is_mine) in joined.items():
+            if is_mine:
+                flights.land(user_id, flight, found.get(user_id))
 
 
-def _from_valkey(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[str, Facts]:
-    usable = {}
-    for user_id, found in shelf.here().look(user_ids).items():
-        known = _unpacked(user_id, found)
-        if known is not None and joined[user_id][0].allows(known.version):
-            _remember(known, found.packet, time.monotonic() + found.seconds, *joined[user_id])
-            usable[user_id] = known
-    gauges.HITS_VALKEY.inc(len(usable))
-    return usable
-
-
-def _unpacked(user_id: str, found: Found) -> Facts | None:
+def _taken(user_id: str, found: Found, flight: Flight, *, is_mine: bool) -> Facts | None:
+    """Take what Valkey has, unless it cannot be read here or something newer was announced."""
     try:
         known = packing.unpack(user_id, found.packet, catalog=memory.catalog)
-    except packing.ShapeMissing:
+    except ShapeMissing:
         return None
     _learn_catalog(known.catalog)
+    if not flight.allows(known.version):
+        return None
+    _remember(known, found.packet, time.monotonic() + found.seconds, flight, is_mine)
+    gauges.HITS_VALKEY.inc()
     return known
 
 
-def _from_postgres(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[str, Facts]:
+def _read(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[str, Facts]:
     if not user_ids:
         return {}
     gauges.MISSES.inc(len(user_ids))

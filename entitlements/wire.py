@@ -1,18 +1,28 @@
 """What is asked of Valkey for a check: many commands in one round trip, on connections that stay open.
 
-The client's own pipeline costs more than Valkey's answer: it looks at each connection before each use. Here one that
-Valkey has ended is noticed when it is used, and another one is asked.
+The client's own pipeline costs more than Valkey's answer: it looks at each connection before each use, and each wait is
+two calls of the kernel. Here the client opens a connection, and its socket is then written and read directly, with its
+timeout in the kernel. What is not a plain socket, and an answer of an unusual kind, is left to the client.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+import struct
 from collections.abc import Sequence
 from typing import Any
 
 import redis
 
 Command = Sequence[bytes]
+READ_BYTES, END = 4096, b"\r\n"
+SIMPLE, REFUSED, NUMBER, BULK, NULL = b"+-:$_"
+TIMEVAL = struct.Struct("ll")
+
+
+class Unusual(redis.RedisError):
+    """Valkey has answered with something that is not read here."""
 
 
 class Wire:
@@ -21,22 +31,126 @@ class Wire:
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
         self._idle: list[Any] = []
+        self._reads_itself = True
         # What a parent has open is the parent's.
         os.register_at_fork(after_in_child=self._idle.clear)
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands at once, and return their answers. Raises redis.RedisError."""
+        return self.ask_packed(packed(commands), len(commands))
+
+    def ask_packed(self, text: bytes, count: int) -> list[Any]:
+        """Do so with so many commands that are packed already."""
+        try:
+            return self._told(text, count)
+        except Unusual:
+            self._reads_itself = False
+            self._idle.clear()
+            return self._told(text, count)
+
+    def _told(self, text: bytes, count: int) -> list[Any]:
         if self._idle:
             try:
-                return self._asked(self._idle.pop(), commands)
+                return self._asked(self._idle.pop(), text, count)
             except IndexError:
                 pass  # Another thread was quicker.
             except redis.ConnectionError:
                 self._idle.clear()
-        return self._asked(self._pool.connection_class(**self._pool.connection_kwargs), commands)
+        return self._asked(self._connected(), text, count)
 
-    def _asked(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
-        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-        answers = [connection.read_response(disable_decoding=True) for _ in commands]
+    def _asked(self, connection: Any, text: bytes, count: int) -> list[Any]:
+        answers = connection.ask(text, count)
         self._idle.append(connection)
-        return answers
+        return answers  # type: ignore[no-any-return]
+
+    def _connected(self) -> Direct | ByClient:
+        own = self._pool.connection_class(**self._pool.connection_kwargs)
+        own.connect()
+        # With TLS it is another class.
+        plain = self._reads_itself and type(own._sock) is socket.socket
+        return Direct(own) if plain else ByClient(own)
+
+
+class ByClient:
+    """A connection that the client writes and reads."""
+
+    def __init__(self, own: Any) -> None:
+        self._own = own
+
+    def ask(self, text: bytes, count: int) -> list[Any]:
+        """Send packed commands and return their answers."""
+        self._own.send_packed_command([text], check_health=False)
+        return [self._own.read_response(disable_decoding=True) for _ in range(count)]
+
+
+class Direct:
+    """A connection whose socket is written and read here; it waits for each part as long as the client would."""
+
+    def __init__(self, own: Any) -> None:
+        # It would be closed with the client's.
+        self._own, self._socket = own, own._sock
+        if (seconds := own.socket_timeout) is not None:
+            parts = TIMEVAL.pack(int(seconds), int(seconds % 1 * 1_000_000))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, parts)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, parts)
+        self._socket.settimeout(None)
+
+    def ask(self, text: bytes, count: int) -> list[Any]:
+        """Send packed commands and return their answers."""
+        try:
+            self._socket.sendall(text)
+            return self._answers(count)
+        except BlockingIOError as reason:
+            self._own.disconnect()
+            raise redis.TimeoutError("Valkey did not answer in time") from reason
+        except OSError as reason:
+            self._own.disconnect()
+            raise redis.ConnectionError(f"the connection to Valkey has ended: {reason}") from reason
+        except BaseException:
+            # What comes later would be taken for another answer.
+            self._own.disconnect()
+            raise
+
+    def _answers(self, count: int) -> list[Any]:
+        found: list[Any] = []
+        text, at = self._more(b""), 0
+        while len(found) < count:
+            while (end := text.find(END, at)) < 0:
+                text = self._more(text)
+            kind = text[at]
+            if kind == BULK:
+                start, length = end + 2, int(text[at + 1 : end])
+                if length < 0:
+                    found.append(None)
+                else:
+                    end = start + length
+                    while len(text) < end + 2:
+                        text = self._more(text)
+                    found.append(text[start:end])
+            elif kind == NUMBER:
+                found.append(int(text[at + 1 : end]))
+            elif kind == SIMPLE:
+                found.append(text[at + 1 : end])
+            elif kind == NULL:
+                found.append(None)
+            elif kind == REFUSED:
+                raise redis.ResponseError(text[at + 1 : end].decode(errors="replace"))
+            else:
+                raise Unusual("an answer of an unusual kind")
+            at = end + 2
+        return found
+
+    def _more(self, text: bytes) -> bytes:
+        more: bytes = self._socket.recv(READ_BYTES if len(text) < READ_BYTES else len(text))
+        if not more:
+            raise redis.ConnectionError("Valkey has ended the connection")
+        return text + more if text else more
+
+
+def packed(commands: Sequence[Command]) -> bytes:
+    """Write commands as Valkey reads them."""
+    parts = []
+    for words in commands:
+        parts.append(b"*%d\r\n" % len(words))
+        parts.extend(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    return b"".join(parts)

@@ -72,9 +72,10 @@ class Lease:
 
     def _more(self, now: float) -> None:
         self._note(int(now))
-        # Half of what the last second asked for: who asks now and then has taken no more than he uses.
+        # Half of what the last second asked for, or a quarter of what this one has: who asks now and then has taken no
+        # more than he uses, and who begins to ask a lot need not wait for the next second.
         largest = min(LARGEST, max(self._taken.quota // LARGEST_SHARE, 1))
-        size = max(1, min(self._before // 2, largest))
+        size = max(1, min(max(self._before // 2, self._now // 4), largest))
         taken = self._take(self._policy, self._who, size)
         if not taken.allowed and size > 1:
             size, taken = 1, self._take(self._policy, self._who, 1)

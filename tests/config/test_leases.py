@@ -111,6 +111,18 @@ def test_who_has_asked_a_lot_takes_half_of_it_at_once() -> None:
     assert [spent.remaining for spent in told] == list(range(5998, 5978, -1))
 
 
+def test_who_begins_to_ask_a_lot_takes_more_within_the_second() -> None:
+    """A quarter of what he has asked since it began: a few takes for thousands."""
+    sizes: list[int] = []
+    lease = taken_by(sizes, quota=100_000)
+
+    told = [lease.told(1000.5) for _ in range(4000)]
+
+    assert None not in told
+    assert len(sizes) < 40
+    assert sum(sizes) <= 4000 * 1.25
+
+
 def test_a_lease_is_no_larger_than_a_tenth_of_the_quota() -> None:
     sizes: list[int] = []
     lease = taken_by(sizes, quota=100)

@@ -11,6 +11,7 @@ from django.conf import settings
 from entitlements import packing, shelf
 from entitlements.facts import Facts
 from entitlements.near import BEGAN, Memory
+from entitlements.shapes import table
 from entitlements.shelf import Change
 from events.ids import uuid7
 from tests.entitlements.conftest import DAY, T0, a_grant
@@ -146,7 +147,7 @@ def test_a_shape_that_is_gone_is_as_if_nothing_were_remembered() -> None:
     packet, shapes = packing.pack(known)
     memory.put("ann", packet, LATER)
     for ref in shapes:
-        del packing.shapes._known[ref]
+        del table._known[ref]
 
     assert memory.get("ann", NOW) is None
 

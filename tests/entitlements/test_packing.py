@@ -13,6 +13,7 @@ from entitlements import packing
 from entitlements.bits import Reader, Writer
 from entitlements.facts import Facts
 from entitlements.rules import Rule
+from entitlements.shapes import MOST_SHAPES, ShapeMissing, Shapes, table
 from tests.entitlements.conftest import DAY, T0, a_grant
 
 FAMILY = UUID(int=77)
@@ -61,18 +62,18 @@ def test_a_bare_packet_says_its_version_alone() -> None:
 def test_a_packet_that_names_an_unknown_shape_is_not_read() -> None:
     packet, shapes = packing.pack(Facts("ann", 1, 1, None, {"pdf": (a_grant(user_id="ann", plan_id="rare"),)}, {}))
     (ref,) = shapes
-    del packing.shapes._known[ref]
+    del table._known[ref]
 
-    with pytest.raises(packing.ShapeMissing):
+    with pytest.raises(ShapeMissing):
         packing.unpack("ann", packet)
 
-    packing.shapes.learn(shapes[ref])
+    table.learn(shapes[ref])
     assert packing.unpack("ann", packet).grants["pdf"][0].plan_id == "rare"
 
 
 def test_without_room_for_its_shape_a_packet_carries_it() -> None:
-    full = packing.Shapes()
-    full._known = {number.to_bytes(8): [] for number in range(packing.MOST_SHAPES)}
+    full = Shapes()
+    full._known = {number.to_bytes(8): [] for number in range(MOST_SHAPES)}
 
     assert full.learn(b'[["pdf"]]') is None
 

@@ -216,7 +216,7 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it() -> None:
     refused = gauges.STALE_AVOIDED._value.get()
     kept = shelf.here().keep(change)
     snapshot._remember(old, change.packet, float("inf"), flight, is_mine)
-    snapshot.flights.land({"ann": flight}, {"ann": old})
+    snapshot.flights.land("ann", flight, old)
 
     assert not kept
     assert gauges.STALE_AVOIDED._value.get() == refused + 1
