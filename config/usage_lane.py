@@ -100,6 +100,14 @@ def _use(environ: WSGIEnvironment) -> Use | None:
 
 def _entry(use: Use) -> tuple[datetime | None, Entry | None]:
     now = clock.peek()
+    if now is not None and (use.at is None or use.at <= now + AHEAD):
+        purse = purses.near(use.user_id, use.feature_code, use.at or now)
+        if purse is not None:
+            return now, purse.entry
+    return _asked(use, now)
+
+
+def _asked(use: Use, now: datetime | None) -> tuple[datetime | None, Entry | None]:
     try:
         now = now or clock.now()
         if use.at is not None and use.at > now + AHEAD:

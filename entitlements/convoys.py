@@ -17,7 +17,7 @@ from datetime import datetime
 import psycopg
 
 from entitlements import together
-from entitlements.together import Entry, Item
+from entitlements.together import Cells, Entry, Item
 from entitlements.usage import Use
 from events.asking import Asking
 from events.groups import Group
@@ -44,10 +44,10 @@ class Gone:
 
 @dataclass(slots=True, eq=False)
 class _Seat:
-    use: Use
-    asking: Asking
     entry: Entry
     now: datetime
+    item: Item
+    cells: Cells
     gone: Gone | None = None
 
 
@@ -60,7 +60,8 @@ class Convoy:
 
     def ride(self, use: Use, asking: Asking, entry: Entry, now: datetime) -> Gone | None:
         """Write down a use that `entry` pays for, together with others'. None: ask for it alone."""
-        seat = _Seat(use, asking, entry, now)
+        item = _item(use, asking, now)
+        seat = _Seat(entry, now, item, together.cells_of_item(item))
         self.group.join(seat)
         return seat.gone
 
@@ -70,35 +71,29 @@ class Convoy:
             self._draw(group)
 
     def _draw(self, group: Sequence[_Seat]) -> None:
-        places: dict[Entry, int] = {}
-        named: set[tuple[str, str | None]] = set()
-        items: list[Item] = []
-        seats: list[_Seat] = []
+        # Of two under one id the second is told what became of the first.
+        named: dict[tuple[str, str], _Seat] = {}
         for seat in group:
-            asking = seat.asking
-            # Of two under one id the second is told what became of the first.
-            if (asking.principal, asking.key) in named:
-                continue
-            named.add((asking.principal, asking.key))
-            place = places.setdefault(seat.entry, len(places) + 1)
-            items.append(_item(seat, place))
-            seats.append(seat)
-        now = min(seat.now for seat in seats)
-        said = together.said(self.prepared.run(together.words(list(places), items, now=now, telling=False))[0])
-        for number, (seat, item) in enumerate(zip(seats, items, strict=True), 1):
+            named.setdefault((seat.item.principal, seat.item.key), seat)
+        seats = list(named.values())
+        numbers: dict[Entry, int] = {}
+        places = [numbers.setdefault(seat.entry, len(numbers) + 1) for seat in seats]
+        now = min([seat.now for seat in seats])
+        words = together.packed(list(numbers), [seat.cells for seat in seats], places, now=now)
+        said = together.said(self.prepared.run(words)[0])
+        for number, (seat, place) in enumerate(zip(seats, places, strict=True), 1):
             if number not in said.left_out:
-                seat.gone = Gone(item, item.units if item.entry in said.over else 0, said.recorded_at)
+                seat.gone = Gone(seat.item, seat.item.units if place in said.over else 0, said.recorded_at)
 
 
-def _item(seat: _Seat, entry: int) -> Item:
-    use, asking = seat.use, seat.asking
+def _item(use: Use, asking: Asking, now: datetime) -> Item:
     return Item(
         uuid7(),
         asking.principal,
         use.event_id,
         asking.request_hash,
         use.units,
-        use.at or seat.now,
+        use.at or now,
         "{}",
-        entry,
+        0,
     )

@@ -21,6 +21,13 @@ class Purse:
     until: datetime
 
 
+def near(user_id: str, feature_code: str, at: datetime) -> Purse | None:
+    """Return the purse of `at` where this process remembers it. Asks nobody."""
+    known = snapshot.peek(user_id)
+    purse: Purse | None = known.purses.get(feature_code) if known else None
+    return purse if purse is not None and purse.since <= at < purse.until else None
+
+
 def entry_of(user_id: str, feature_code: str, at: datetime) -> Entry | None:
     """Return the only counter that pays for a use at `at`; None where more is to be looked at.
 

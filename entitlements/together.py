@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -17,6 +18,10 @@ STATEMENT = """
         %s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s::int[],
         %s::timestamptz, %s::boolean)
 """
+# Those of so many counters are kept as they are written.
+ENTRIES_KEPT = 4096
+# The values of a row, each as it stands among its column's.
+Cells = tuple[str, ...]
 
 
 class Entry(NamedTuple):
@@ -93,6 +98,23 @@ def words(entries: Sequence[Entry], items: Sequence[Item], *, now: datetime, tel
     return [*written, now.isoformat(), str(telling)]
 
 
+@lru_cache(maxsize=ENTRIES_KEPT)
+def cells_of_entry(entry: Entry) -> Cells:
+    """Write an entry as it stands in the columns of STATEMENT."""
+    return _cells(WRITERS[: len(Entry._fields)], entry)
+
+
+def cells_of_item(item: Item) -> Cells:
+    """Write the same of a use, but for its place: whoever waits has the time for it."""
+    return _cells(WRITERS[len(Entry._fields) : -1], item[:-1])
+
+
+def packed(entries: Sequence[Entry], items: Sequence[Cells], places: Sequence[int], *, now: datetime) -> list[str]:
+    """Return the same as `words`, without telling, of what is written already."""
+    columns = (*zip(*map(cells_of_entry, entries), strict=True), *zip(*items, strict=True))
+    return [*("{" + ",".join(column) + "}" for column in columns), _words(places), now.isoformat(), "false"]
+
+
 def said(row: Sequence[Any]) -> Said:
     """Read the row that STATEMENT answers."""
     left_out, past, earlier, hashes, over, crossed, recorded_at = row
@@ -103,6 +125,10 @@ def said(row: Sequence[Any]) -> Said:
         crossed or (),
         recorded_at,
     )
+
+
+def _cells(writers: Sequence[Callable[[Any], str]], row: Sequence[Any]) -> Cells:
+    return tuple([write((cell,))[1:-1] for write, cell in zip(writers, row, strict=True)])
 
 
 def _texts(column: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ class Prepared:
             f" -c lock_timeout={lock_milliseconds} -c statement_timeout={STATEMENT_SECONDS}s -c timezone=UTC"
         )
         self._own: psycopg.Connection[Any] | None = None
+        self._reader: Transformer | None = None
         self._pid = 0
         self._still_until = 0.0
 
@@ -55,16 +56,17 @@ class Prepared:
 
     def _rows(self, words: Sequence[str]) -> list[tuple[Any, ...]]:
         # After a fork it is the parent's.
-        if self._own is None or self._pid != os.getpid():
+        if self._own is None or self._reader is None or self._pid != os.getpid():
             self._own, self._pid = None, os.getpid()
             self._own = self._connected()
+            # It remembers how each column is read.
+            self._reader = Transformer(self._own)
         # A cursor of psycopg's takes longer than the statement.
         found = self._own.pgconn.exec_prepared(self._name, [word.encode() for word in words])
         if found.status != ExecStatus.TUPLES_OK:
             raise psycopg.errors.error_from_result(found)
-        reader = Transformer(self._own)
-        reader.set_pgresult(found)
-        return reader.load_rows(0, found.ntuples, tuple)
+        self._reader.set_pgresult(found)
+        return self._reader.load_rows(0, found.ntuples, tuple)
 
     def _connected(self) -> psycopg.Connection[Any]:
         words = {name: word for name, word in connection.get_connection_params().items() if name not in OF_DJANGO}
