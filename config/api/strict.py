@@ -16,7 +16,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
-from config.api.kept import Field, Kept, only
+from config.api.kept import Kept, only
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # It imports this module, by the settings.
@@ -45,19 +45,17 @@ class Strict(Kept):
         return super().to_internal_value(data)
 
     @cached_property
-    def _named(self) -> dict[str, tuple[Field, str, Callable[[Any], Any] | None]]:
+    def _named(self) -> dict[str, tuple[Any, Callable[[Any], Any] | None]]:
         writable = [(name, field) for name, field in self.fields.items() if not field.read_only]
-        return {
-            name: (field, field.source or name, getattr(self, f"validate_{name}", None)) for name, field in writable
-        }
+        return {name: (field, getattr(self, f"validate_{name}", None)) for name, field in writable}
 
     def _given(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the values, where all that is given is right; None lets DRF say what is wrong."""
         found: dict[str, Any] = {}
-        for name, (field, source, check) in self._named.items():
+        for name, (field, check) in self._named.items():
             try:
                 value = field.run_validation(data.get(name, serializers.empty))
-                found[source] = check(value) if check else value
+                self.set_value(found, field.source_attrs, check(value) if check else value)
             except serializers.SkipField:
                 continue
             except (ValidationError, DjangoValidationError):
