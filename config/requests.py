@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import cache
 from json.encoder import encode_basestring_ascii as quoted
 from secrets import token_hex
-from uuid import uuid4
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -51,7 +50,7 @@ def identify(get_response: Handler) -> Handler:
 
 def id_of(asked: str) -> str:
     """Return the id that the caller asked for, when it is a plain token, else a new one."""
-    return asked if REQUEST_ID.fullmatch(asked) else uuid4().hex
+    return asked if REQUEST_ID.fullmatch(asked) else numbered()
 
 
 def numbered() -> str:

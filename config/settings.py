@@ -66,8 +66,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.requests.identify",
     "config.metrics.measure",
-    # From here on only pages come by; the API goes on at the end.
-    "config.ways.Fork",
+    "config.ways.Fork",  # The API goes on where the ways meet.
     "config.headers.harden",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -222,9 +221,8 @@ RATE_LIMITS = {
 }
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 
-# Checks that are plain and known are answered in front of Django (config/check_lane.py).
+# Plain checks and plain uses are answered in front of Django (config/check_lane.py, config/usage_lane.py).
 CHECK_FAST_LANE = env.bool("CHECK_FAST_LANE", True)
-# So are plain uses (config/usage_lane.py).
 USAGE_FAST_LANE = env.bool("USAGE_FAST_LANE", True)
 
 # ---- the doors of HTTP -----------------------------------------------------------------------------------------------

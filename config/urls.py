@@ -1,20 +1,30 @@
 """Every URL in one screen."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+import billing.urls
+import entitlements.urls
+import events.urls
+import pricing.urls
 from billing.views.payments import OnePayment, PaymentIntent
 from billing.views.webhooks import StripeWebhook
 from config import health, metrics, pages, staff_pages
+from config.routes import ByWord
 from entitlements.views.ofrep import EvaluateFlag, EvaluateFlags
 
 urlpatterns = [
     path("", pages.home, name="home"),
-    path("api/v1/", include("pricing.urls")),
-    path("api/v1/", include("entitlements.urls")),
-    path("api/v1/", include("billing.urls")),
-    path("api/v1/", include("events.urls")),
+    ByWord(
+        "api/v1/",
+        [
+            *pricing.urls.urlpatterns,
+            *entitlements.urls.urlpatterns,
+            *billing.urls.urlpatterns,
+            *events.urls.urlpatterns,
+        ],
+    ),
     # The paths of 003 for the same handlers; the schema names the first ones only.
     path("payments/intent", PaymentIntent.as_view(schema=None), name="payment-intent"),
     path("payments/<uuid:id>", OnePayment.as_view(schema=None), name="payment"),

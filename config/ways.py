@@ -7,7 +7,7 @@ answer of the API it adds headers that are the same in each. They are asked of t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView
 from typing import Any
 
 from corsheaders.middleware import CorsMiddleware
@@ -108,6 +108,10 @@ class Headers(ResponseHeaders):
             self._store[LENGTH.lower()] = LENGTH, length
         else:
             del self._store[LENGTH.lower()]
+
+    def items(self) -> ItemsView[str, str]:
+        """Return names and values, without looking each up."""
+        return dict(self._store.values()).items()
 
     def _add(self, response: HttpResponse, added: ResponseHeaders, length: str) -> None:
         for name, value in added.items():

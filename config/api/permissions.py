@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 def operation(request: Request) -> str:
     """Name the operation: the method and the route's name, as in the table of roles."""
-    match = request._request.resolver_match
-    method = "GET" if request.method == "HEAD" else request.method
-    return f"{method} {match.url_name if match else ''}"
+    raw: Any = request._request
+    asked: str | None = getattr(raw, "operation", None)
+    if asked is None:
+        match, method = raw.resolver_match, "GET" if raw.method == "HEAD" else raw.method
+        raw.operation = asked = f"{method} {match.url_name if match else ''}"
+    return asked
 
 
 def reach(request: Request) -> Reach | None:

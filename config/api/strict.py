@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.utils.functional import cached_property
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -34,11 +36,31 @@ class Strict(Kept):
     def to_internal_value(self, data: Any) -> Any:
         """Return the fields' values. Raises ValidationError for unknown names too."""
         if isinstance(data, Mapping):
-            known = {name for name, field in self.fields.items() if not field.read_only}
-            if unknown := [name for name in data if name not in known]:
+            named = self._named
+            if not data.keys() <= named.keys():
                 said = serializers.ErrorDetail("There is no such field.", code="unknown_field")
-                raise ValidationError({str(name): [said] for name in unknown[:20]})
+                raise ValidationError({str(name): [said] for name in [n for n in data if n not in named][:20]})
+            if (found := self._given(data)) is not None:
+                return found
         return super().to_internal_value(data)
+
+    @cached_property
+    def _named(self) -> dict[str, tuple[Any, Callable[[Any], Any] | None]]:
+        writable = [(name, field) for name, field in self.fields.items() if not field.read_only]
+        return {name: (field, getattr(self, f"validate_{name}", None)) for name, field in writable}
+
+    def _given(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the values, where all that is given is right; None lets DRF say what is wrong."""
+        found: dict[str, Any] = {}
+        for name, (field, check) in self._named.items():
+            try:
+                value = field.run_validation(data.get(name, serializers.empty))
+                self.set_value(found, field.source_attrs, check(value) if check else value)
+            except serializers.SkipField:
+                continue
+            except (ValidationError, DjangoValidationError):
+                return None
+        return found
 
 
 class Nothing(Strict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,8 @@ from django.test import Client
 from structlog.stdlib import ProcessorFormatter
 
 from billing.models import Customer
-from config import logs
+from config import logs, requests
+from events import context
 from tests.api import api
 
 
@@ -100,3 +102,20 @@ def test_a_library_s_line_is_told_without_its_arguments(lines: Callable[[], list
     assert (first["message"], first["logger"]) == ("error connecting in %r: %s", "psycopg.pool")
     assert second["message"] == logs.WITHHELD
     assert "secret" not in json.dumps([first, second])
+
+
+def test_the_line_of_a_request_is_as_the_handlers_would_write_it(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    """It is put together by hand: the same fields in the same order, whatever stands in them."""
+    said: dict[str, Any] = {"method": "GET", "route": "a%b/<user:user_id>", "code": 200, "user_id": 'an"na\u2028\n%s家'}
+    context.request_id.set("r-1")
+    context.actor.set(f"user:{said['user_id']}")
+
+    requests.tell(said["method"], said["route"], said["code"], 0.01234, user_id=said["user_id"])
+    structlog.get_logger("farebox.tests").info("request", **said, duration_ms=12.3)
+
+    ours, theirs = lines()
+    assert set(ours) == set(theirs)
+    assert {name: ours[name] for name in ours if name not in ("timestamp", "caller")} == {
+        name: theirs[name] for name in theirs if name not in ("timestamp", "caller")
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", ours["timestamp"])
