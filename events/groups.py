@@ -1,7 +1,8 @@
 """Group commit: those who come while one is at work wait, and the next of them does the work of all.
 
 Leader and followers: whoever finds nobody at work leads, takes all who wait, and hands on to the first who has come
-meanwhile. So a statement, and its commit, serves as many as came during the one before it.
+meanwhile. So a statement, and its commit, serves as many as came during the one before it. Those whose work is done
+wake each other one by one: woken all at once they would sleep again, until it is their turn with the interpreter.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 One = TypeVar("One")
 
 
 class _Place(Generic[One]):
-    __slots__ = ("leads", "one", "turn")
+    __slots__ = ("leads", "left", "next", "one", "turn")
 
     def __init__(self, one: One):
-        self.one, self.leads = one, False
+        self.one, self.leads, self.left = one, False, False
+        self.next: _Place[One] | None = None
         self.turn = threading.Lock()
         self.turn.acquire()
+
+    def wake_next(self) -> None:
+        if self.next:
+            self.next.turn.release()
 
 
 class Group(Generic[One]):
@@ -46,10 +53,14 @@ class Group(Generic[One]):
             place.leads, self._under_way = not self._under_way, True
         if not place.leads and not place.turn.acquire(timeout=self._patience):
             self._leave(place)
-        return self._lead(place) if place.leads else ()
+        if place.leads:
+            return self._lead(place)
+        place.wake_next()
+        return ()
 
     def _leave(self, place: _Place[One]) -> None:
         with self._lock:
+            place.left = not place.leads
             if place in self._waiting and not place.leads:
                 self._waiting.remove(place)
 
@@ -61,10 +72,16 @@ class Group(Generic[One]):
             self._work(led)
         finally:
             self._pass_on()
-            for place in places:
-                if place is not own:
-                    place.turn.release()
+            self._line_up(own, places)
+            own.wake_next()
         return led
+
+    def _line_up(self, first: _Place[One], places: list[_Place[One]]) -> None:
+        with self._lock:
+            # Who has left hears nobody, and would not wake the next.
+            line = [first, *(place for place in places if place is not first and not place.left)]
+            for place, follower in pairwise(line):
+                place.next = follower
 
     def _pass_on(self) -> None:
         with self._lock:
