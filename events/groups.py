@@ -1,8 +1,9 @@
 """Group commit: those who come while one is at work wait, and the next of them does the work of all.
 
-Leader and followers: whoever finds nobody at work leads, takes all who wait, and hands on to the first who has come
-meanwhile. So a statement, and its commit, serves as many as came during the one before it. Those whose work is done
-wake each other one by one: woken all at once they would sleep again, until it is their turn with the interpreter.
+Leader and followers: whoever finds nobody at work leads, and takes all who wait. Those whose work is done wake each
+other one by one, and the last of them hands on to the first who has come meanwhile. So a statement, and its commit,
+serves as many as came during the one before it and while its followers woke: woken all at once they would only sleep
+again, until it is their turn with the interpreter, and the next statement would serve a half of them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,13 @@ One = TypeVar("One")
 
 
 class _Place(Generic[One]):
-    __slots__ = ("leads", "left", "next", "one", "turn")
+    __slots__ = ("in_line", "leads", "left", "next", "one", "turn")
 
     def __init__(self, one: One):
-        self.one, self.leads, self.left = one, False, False
+        self.one, self.leads, self.left, self.in_line = one, False, False, False
         self.next: _Place[One] | None = None
         self.turn = threading.Lock()
         self.turn.acquire()
-
-    def wake_next(self) -> None:
-        if self.next:
-            self.next.turn.release()
 
 
 class Group(Generic[One]):
@@ -55,7 +52,8 @@ class Group(Generic[One]):
             self._leave(place)
         if place.leads:
             return self._lead(place)
-        place.wake_next()
+        if place.in_line:
+            self._hand_on(place)
         return ()
 
     def _leave(self, place: _Place[One]) -> None:
@@ -71,17 +69,22 @@ class Group(Generic[One]):
         try:
             self._work(led)
         finally:
-            self._pass_on()
             self._line_up(own, places)
-            own.wake_next()
+            self._hand_on(own)
         return led
 
     def _line_up(self, first: _Place[One], places: list[_Place[One]]) -> None:
         with self._lock:
-            # Who has left hears nobody, and would not wake the next.
+            # Who has left hears nobody, and would not wake the next. Who leaves from now on does.
             line = [first, *(place for place in places if place is not first and not place.left)]
             for place, follower in pairwise(line):
-                place.next = follower
+                place.next, follower.in_line = follower, True
+
+    def _hand_on(self, place: _Place[One]) -> None:
+        if place.next:
+            place.next.turn.release()
+        else:
+            self._pass_on()
 
     def _pass_on(self) -> None:
         with self._lock:
