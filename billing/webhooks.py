@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -129,10 +130,10 @@ def columns(rows: Iterable[Row]) -> list[str]:
 
 def looks_at(type: str, stripe_object: dict[str, Any]) -> str:
     """Return the Stripe id that an event of this type makes us look at, empty for nothing."""
-    for beginning, fields in LOOKS_AT.items():
-        if type.startswith(beginning):
-            named = (_at(field, stripe_object) for field in fields)
-            return next((one for one in named if isinstance(one, str) and gateway.fetches(one)), "")
+    for field in _fields(type):
+        named = _at(field, stripe_object)
+        if isinstance(named, str) and gateway.fetches(named):
+            return named
     return ""
 
 
@@ -223,6 +224,11 @@ def _array(texts: Iterable[str]) -> str:
     """Write Postgres' text of an array, https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO."""
     inner = "\x00".join(texts).replace("\\", "\\\\").replace('"', '\\"').replace("\x00", '","')
     return f'{{"{inner}"}}'
+
+
+@lru_cache(maxsize=512)
+def _fields(type: str) -> tuple[str, ...]:
+    return next((fields for beginning, fields in LOOKS_AT.items() if type.startswith(beginning)), ())
 
 
 def _at(path: str, found: Any) -> Any:

@@ -56,7 +56,7 @@ def before(django: WSGIApplication) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] not in PATHS or not _is_usual(environ):
             return django(environ, start_response)
-        place = tuple(environ.get(name) for name in DEPENDS_ON)
+        place = tuple(map(environ.get, DEPENDS_ON))
         layout = layouts.get(place)
         if layout is None:
             return django(environ, layouts.learning(start_response, place))
@@ -78,7 +78,7 @@ def _is_usual(environ: WSGIEnvironment) -> bool:
         and settings.WEBHOOK_FAST_LANE
         and length.isdecimal()
         and int(length) <= MAX_WEBHOOK_BYTES
-        and not any(environ.get(name) for name in UNUSUAL)
+        and not any(map(environ.get, UNUSUAL))
     )
 
 

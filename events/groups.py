@@ -1,7 +1,9 @@
 """Group commit: those who come while one is at work wait, and the next of them does the work of all.
 
-Leader and followers: whoever finds nobody at work leads, takes all who wait, and hands on to the first who has come
-meanwhile. So a statement, and its commit, serves as many as came during the one before it.
+Leader and followers: whoever finds nobody at work leads, and takes all who wait. Those whose work is done wake each
+other one by one, and the last of them hands on to the first who has come meanwhile. So a statement, and its commit,
+serves as many as came during the one before it and while its followers woke: woken all at once they would only sleep
+again, until it is their turn with the interpreter, and the next statement would serve a half of them.
 """
 
 from __future__ import annotations
@@ -9,16 +11,18 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 One = TypeVar("One")
 
 
 class _Place(Generic[One]):
-    __slots__ = ("leads", "one", "turn")
+    __slots__ = ("in_line", "leads", "left", "next", "one", "turn")
 
     def __init__(self, one: One):
-        self.one, self.leads = one, False
+        self.one, self.leads, self.left, self.in_line = one, False, False, False
+        self.next: _Place[One] | None = None
         self.turn = threading.Lock()
         self.turn.acquire()
 
@@ -46,10 +50,15 @@ class Group(Generic[One]):
             place.leads, self._under_way = not self._under_way, True
         if not place.leads and not place.turn.acquire(timeout=self._patience):
             self._leave(place)
-        return self._lead(place) if place.leads else ()
+        if place.leads:
+            return self._lead(place)
+        if place.in_line:
+            self._hand_on(place)
+        return ()
 
     def _leave(self, place: _Place[One]) -> None:
         with self._lock:
+            place.left = not place.leads
             if place in self._waiting and not place.leads:
                 self._waiting.remove(place)
 
@@ -60,11 +69,22 @@ class Group(Generic[One]):
         try:
             self._work(led)
         finally:
-            self._pass_on()
-            for place in places:
-                if place is not own:
-                    place.turn.release()
+            self._line_up(own, places)
+            self._hand_on(own)
         return led
+
+    def _line_up(self, first: _Place[One], places: list[_Place[One]]) -> None:
+        with self._lock:
+            # Who has left hears nobody, and would not wake the next. Who leaves from now on does.
+            line = [first, *(place for place in places if place is not first and not place.left)]
+            for place, follower in pairwise(line):
+                place.next, follower.in_line = follower, True
+
+    def _hand_on(self, place: _Place[One]) -> None:
+        if place.next:
+            place.next.turn.release()
+        else:
+            self._pass_on()
 
     def _pass_on(self) -> None:
         with self._lock:
