@@ -54,6 +54,7 @@ class SubscriptionAdmin(Moving):
     list_filter = ("status", "duplicate")
     list_select_related = ("customer", "version")
     search_fields = ("customer__user_id", "stripe_id")
+    search_help_text = "A user, or Stripe's id (sub_...), or a part of it."
     inlines = (Items, Changes)
     actions = ("look_again",)
 
@@ -93,3 +94,4 @@ class SubscriptionOrderAdmin(Moving):
     list_filter = ("status",)
     list_select_related = ("customer",)
     search_fields = ("customer__user_id", "stripe_id")
+    search_help_text = "A user, or Stripe's id (sub_...), or a part of it."
