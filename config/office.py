@@ -22,7 +22,7 @@ from events import context
 LONGEST_REASON = 500
 
 
-class Pages(Paginator):
+class Pages(Paginator[Any]):
     """Pages of a long list: what is not filtered is not counted, as Postgres knows about how many there are."""
 
     MANY = 100_000
