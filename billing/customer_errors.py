@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from billing.errors import BillingError
 
 
@@ -9,8 +11,10 @@ class CustomerExists(BillingError):
     code = "customer_exists"
     field = "user_id"
 
-    def __init__(self, user_id: str):
+    def __init__(self, user_id: str, customer_id: UUID):
         super().__init__(f"User {user_id} is a customer already.")
+        # A user finds his own id nowhere else: the list of customers is not for him.
+        self.members = {"customer_id": str(customer_id)}
 
 
 class CustomerErased(BillingError):

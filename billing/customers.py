@@ -47,7 +47,7 @@ def create(user_id: str, said: Mapping[str, str], *, asking: Asking) -> tuple[Cu
     except IntegrityError:
         if customer := idempotency.earlier(Customer, asking):
             return customer, True
-        raise CustomerExists(user_id) from None
+        raise CustomerExists(user_id, Customer.objects.only("pk").get(user_id=user_id).pk) from None
 
 
 def update(customer: Customer, said: Mapping[str, str]) -> Customer:

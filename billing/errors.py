@@ -130,7 +130,10 @@ class AlreadySubscribed(BillingError):
     field = "plan_id"
 
     def __init__(self, product_line: str):
-        super().__init__(f"There is a live subscription in the product line {product_line} already.")
+        super().__init__(
+            f"There is a subscription in the product line {product_line} that runs, or waits for its first payment: "
+            "change it, or cancel it first."
+        )
 
 
 class RefundTooLarge(BillingError):
@@ -138,7 +141,7 @@ class RefundTooLarge(BillingError):
     field = "amount"
 
     def __init__(self, asked: Money, left: Money):
-        super().__init__(f"{asked} asked, {left} left to refund.")
+        super().__init__(f"{asked} asked, {left} left to refund." if left.minor else "Nothing is left to refund.")
 
 
 class RefundOverCap(BillingError):

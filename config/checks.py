@@ -88,6 +88,15 @@ def zones_are_settled_as_named(**_options: Any) -> list[CheckMessage]:
     return found
 
 
+@register(Tags.security, deploy=True)
+def a_proxy_is_seen_through(**_options: Any) -> list[CheckMessage]:
+    """Warn when all who come through the proxy would be one: they share what one address may ask in a minute."""
+    if settings.BEHIND_TLS and not settings.TRUSTED_PROXY_COUNT:
+        words = "BEHIND_TLS without TRUSTED_PROXY_COUNT: all callers without a token share one limit."
+        return [Warning(words, hint="Say how many proxies add to X-Forwarded-For, mostly 1.", id="farebox.W003")]
+    return []
+
+
 @register(Tags.security)
 def nothing_is_told_to_fail(**_options: Any) -> list[CheckMessage]:
     """Keep the points at which tests stop a process out of production."""

@@ -137,7 +137,7 @@ def _known(error: Exception, request: Request) -> Response | None:
     if isinstance(error, Http404):
         return problem(404, "not_found", "There is no such object, or it is not yours.")
     if isinstance(error, PermissionDenied):
-        return problem(403, "permission_denied", "This is not for your role.")
+        return problem(403, "permission_denied", str(error) or "This is not for your role.")
     return _domain(error, request)
 
 

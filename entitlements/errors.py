@@ -58,4 +58,4 @@ class TargetingKeyMissing(EntitlementsError):
     field = "context"
 
     def __init__(self) -> None:
-        super().__init__("Name the user as context.targetingKey: the token is nobody's who could be granted anything.")
+        super().__init__("Say which user is meant, as context.targetingKey: the token is a service's or of staff.")

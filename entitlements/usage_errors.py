@@ -24,7 +24,7 @@ class UsageRefused(EntitlementsError):
     def members(self) -> dict[str, Any]:
         """What a problem says beside its code."""
         said = self.decision
-        period = said.period and {"start": said.period.start.isoformat(), "end": said.period.end.isoformat()}
+        period = said.period and {"start": _shown(said.period.start), "end": _shown(said.period.end)}
         return {
             "reason_code": said.reason_code.value,
             "limit": said.limit,
@@ -56,7 +56,7 @@ class UsageInTheFuture(EntitlementsError):
     field = "at"
 
     def __init__(self, at: datetime):
-        super().__init__(f"{at.isoformat()} is still to come.")
+        super().__init__(f"{_shown(at)} is still to come.")
 
 
 class BelowZero(EntitlementsError):
@@ -96,3 +96,8 @@ class ReservationOver(EntitlementsError):
 
     def __init__(self, status: str):
         super().__init__(f"The reservation is {status} already.")
+
+
+def _shown(at: datetime) -> str:
+    """Write a moment as answers do."""
+    return at.isoformat().replace("+00:00", "Z")

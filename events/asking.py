@@ -33,7 +33,7 @@ class KeyReused(Exception):
     code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another body.")
+        super().__init__("This Idempotency-Key, or event_id, was used before with another body.")
 
 
 @dataclass(frozen=True, slots=True)

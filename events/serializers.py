@@ -7,6 +7,9 @@ from config.api.masking import Masked, told_without_names
 from config.api.strict import Strict
 from events.models import Event
 
+# A name without its kind would find nothing, and look like a user without a history.
+NAMED = r"^[a-z_-]+:[\s\S]+\Z"
+
 
 class EventSerializer(Masked, serializers.ModelSerializer[Event]):
     masked = {"object": told_without_names, "data": told_without_names}
@@ -30,6 +33,8 @@ class EventSerializer(Masked, serializers.ModelSerializer[Event]):
 class EventQuery(Strict):
     """What the list of history takes beside a page's position."""
 
-    subject = fields.Text(required=False, max_length=300, help_text="Such as user:42.")
-    object = fields.Text(required=False, max_length=300, help_text="Such as payment:<id>.")
-    type = fields.Text(required=False, max_length=100, help_text="Such as payment.succeeded.")
+    subject = fields.Pattern(NAMED, like="user:42", required=False, max_length=300, help_text="Such as user:42.")
+    object = fields.Pattern(
+        NAMED, like="payment:<id>", required=False, max_length=300, help_text="Such as payment:<id>."
+    )
+    type = fields.Text(required=False, max_length=100, help_text="Such as payment.completed.")

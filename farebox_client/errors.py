@@ -33,7 +33,8 @@ class Refused(FareboxError):
         self.detail = str(problem.get("detail", ""))
         self.errors: Sequence[Mapping[str, Any]] = problem.get("errors") or ()
         self.request_id = str(problem.get("request_id", ""))
-        super().__init__(f"{status} {self.code}: {self.detail}")
+        wrong = "".join(f" {_place(each)}: {each.get('detail', '')}" for each in self.errors)
+        super().__init__(f"{status} {self.code}: {self.detail}{wrong}")
 
     @property
     def is_passing(self) -> bool:
@@ -47,3 +48,7 @@ class NotEntitled(FareboxError):
     def __init__(self, decision: Decision):
         super().__init__(f"{decision.user_id} may not use {decision.feature_code}: {decision.reason_code}")
         self.decision = decision
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    return str(error.get("pointer") or error.get("parameter") or error.get("header") or "")

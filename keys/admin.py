@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from config.office import ReadOnly
+from config.office import ExplainedAction, ReadOnly, reason, staff
 from events import clock
 from keys import service_keys
 from keys.errors import KeyNotFound
@@ -19,6 +19,7 @@ class ServiceKeyAdmin(ReadOnly):
     list_filter = ("name",)
     search_fields = ("name", "prefix")
     exclude = ("digest",)
+    action_form = ExplainedAction
     actions = ("revoke",)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
@@ -27,11 +28,15 @@ class ServiceKeyAdmin(ReadOnly):
 
     @admin.action(description="Revoke now", permissions=["revoke"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ServiceKey]) -> None:
-        """End the chosen keys."""
+        """End the chosen keys, and say why."""
+        if not reason(request):
+            self.message_user(request, "Nothing was revoked: say why, beside the action.", messages.ERROR)
+            return
         for key in keys:
             try:
-                service_keys.revoke(key.prefix, why="revoked in the back office", at=clock.now())
-            except KeyNotFound as reason:
-                self.message_user(request, str(reason), messages.WARNING)
+                with staff(request):
+                    service_keys.revoke(key.prefix, why=reason(request), at=clock.now())
+            except KeyNotFound as refused:
+                self.message_user(request, str(refused), messages.WARNING)
             else:
                 self.message_user(request, f"{key} is revoked; every process refuses it within 60 s.")

@@ -166,13 +166,13 @@ class FeatureSerializer(Kept, serializers.ModelSerializer[Feature]):
 class PlanQuery(Strict):
     """Where the prices are asked for."""
 
-    country = fields.Pattern(ISO_CODE, required=False, help_text="ISO 3166-1 alpha-2, such as IN.")
+    country = fields.Pattern(ISO_CODE, like="IN", required=False, help_text="ISO 3166-1 alpha-2, such as IN.")
 
 
 class QuoteRequestSerializer(Strict):
     plan_id = fields.Slug(max_length=100)
     country_code = fields.Pattern(
-        ISO_CODE, required=False, allow_blank=True, default="", help_text="Left out: unknown, zone A."
+        ISO_CODE, like="IN", required=False, allow_blank=True, default="", help_text="Left out: unknown, zone A."
     )
 
 

@@ -71,7 +71,7 @@ class PricingZoneRequestSerializer(Strict):
 
 
 class PricingZoneRowSerializer(PricingZoneRequestSerializer):
-    iso_code = fields.Pattern(ISO_CODE, help_text="ISO 3166-1 alpha-2.")
+    iso_code = fields.Pattern(ISO_CODE, like="IN", help_text="ISO 3166-1 alpha-2.")
 
     def validate_iso_code(self, iso_code: str) -> str:
         """Take any case."""

@@ -8,13 +8,19 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from billing import refunds
 from billing.idempotency import Asking
-from billing.models import Invoice
+from billing.models import Finding, Invoice
+from config.office import Pages
 from entitlements.models import Override
+from events import clock
+from events.models import Event
+from pricing.models import Country
 from tests.buyer import Buyer
 from tests.staff import log_in
 
@@ -101,3 +107,42 @@ def test_a_no_is_no_red_cross(staff: Client, buyer: Buyer) -> None:
     for name in ("policyrule", "subscription"):
         listed = staff.get(reverse(f"admin:billing_{name}_changelist")).content.decode()
         assert "close_small" not in listed, name
+
+
+@pytest.mark.parametrize("term", ["anna", "user:anna", "customer.created", "object"])
+def test_history_is_found_by_whole_words(staff: Client, buyer: Buyer, term: str) -> None:
+    """A user's id is enough; every way has an index, for history only grows."""
+    buyer.order()
+    seen = Event.objects.get(type="customer.created")
+
+    page = reverse("admin:events_event_changelist")
+    found = staff.get(page, {"q": seen.object if term == "object" else term})
+    nothing = staff.get(page, {"q": "ann"})
+
+    assert "customer.created" in found.content.decode()
+    assert "customer.created" not in nothing.content.decode()
+
+
+def test_findings_say_what_differs_and_which_are_open(staff: Client) -> None:
+    Finding.objects.create(kind="amount", object="pi_1", data={"ours": 100, "stripe": 90})
+    Finding.objects.create(kind="status", object="pi_2", data={}, closed_at=clock.now())
+
+    page = staff.get(reverse("admin:billing_finding_changelist"), {"closed_at__isempty": "1"}).content.decode()
+
+    assert "ours: 100, stripe: 90" in page
+    assert "pi_2" not in page
+
+
+def test_a_very_long_list_is_not_counted(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is filtered is; a list of few rows is counted too."""
+    rows = Country.objects.order_by("pk")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE pricing_country")
+
+    assert Pages(rows, 100).count == rows.count()
+    monkeypatch.setattr(Pages, "MANY", 10)
+    with CaptureQueriesContext(connection) as asked:
+        assert Pages(rows, 100).count == rows.count()
+        assert Pages(rows.filter(zone="A"), 100).count == rows.filter(zone="A").count()
+
+    assert ["reltuples" in query["sql"] for query in asked] == [True, False, False, False]

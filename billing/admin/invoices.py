@@ -50,6 +50,7 @@ class InvoiceAdmin(Moving):
     list_filter = ("status", "currency", "billing_reason")
     list_select_related = ("customer",)
     search_fields = ("customer__user_id", "stripe_id", "number")
+    search_help_text = "A user, a number, or Stripe's id (in_...), or a part of it."
     # Who has one of these links sees the customer's name and address.
     exclude = ("hosted_invoice_url", "invoice_pdf")
     inlines = (Lines,)

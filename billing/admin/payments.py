@@ -16,6 +16,7 @@ class CheckoutAdmin(Moving):
     list_filter = ("status", "mode")
     list_select_related = ("customer", "quote__version")
     search_fields = ("customer__user_id", "stripe_id")
+    search_help_text = "A user, or Stripe's id (cs_...), or a part of it."
 
     @display(description="plan")
     def plan(self, row: Checkout) -> str:
@@ -39,6 +40,7 @@ class PaymentAdmin(Moving):
     list_filter = ("status", "currency")
     list_select_related = ("customer",)
     search_fields = ("customer__user_id", "stripe_id", "order_id")
+    search_help_text = "A user, Stripe's id (pi_...) or an order, or a part of it."
     actions_detail = ("refund",)
 
     @action(description="Refund", url_path="refund", permissions=["refund"])

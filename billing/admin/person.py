@@ -125,7 +125,13 @@ def _answer(user_id: str, said: Decision) -> list[Any]:
 def _why(found: Explanation) -> dict[str, Any]:
     told = explained(found)
     considered = [
-        [each["source"]["type"], each["effect"] or "", each["outcome"], each["reason"] or "", each["source"]["plan_id"]]
+        [
+            each["source"]["type"],
+            each["effect"] or "",
+            each["outcome"],
+            each["reason"] or "",
+            each["source"]["plan_id"] or "",
+        ]
         for each in told["considered"]
     ]
     turning = [

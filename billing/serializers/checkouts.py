@@ -11,7 +11,9 @@ from config.api.strict import Strict
 
 class NewCheckout(Strict):
     plan_id = fields.Slug(max_length=100)
-    country_code = fields.Pattern(r"^[A-Za-z]{2}\Z", help_text="ISO 3166-1 alpha-2: the country of the buyer.")
+    country_code = fields.Pattern(
+        r"^[A-Za-z]{2}\Z", like="IN", help_text="ISO 3166-1 alpha-2: the country of the buyer."
+    )
     success_url = fields.Url(max_length=2000)
     cancel_url = fields.Url(max_length=2000)
     quote_id = fields.Uuid(required=False, help_text="A quote that the buyer was shown; else a new one is made.")

@@ -21,7 +21,7 @@ class CustomerSaid(Strict):
     email = Email(required=False, max_length=254)
     name = fields.Text(required=False, max_length=255)
     country = fields.Pattern(
-        r"^[A-Za-z]{2}\Z", required=False, help_text="ISO 3166-1 alpha-2: where the customer lives."
+        r"^[A-Za-z]{2}\Z", like="IN", required=False, help_text="ISO 3166-1 alpha-2: where the customer lives."
     )
 
     def validate_country(self, country: str) -> str:
@@ -36,7 +36,7 @@ class NewCustomer(CustomerSaid):
 class CustomerQuery(Strict):
     user_id = fields.Text(required=False, max_length=255)
     email = Email(required=False, max_length=254, help_text="The whole address: it is kept sealed.")
-    country = fields.Pattern(r"^[A-Za-z]{2}\Z", required=False)
+    country = fields.Pattern(r"^[A-Za-z]{2}\Z", like="IN", required=False)
 
 
 class CustomerSerializer(Masked, serializers.ModelSerializer[Customer]):

@@ -15,12 +15,13 @@ CURRENCY_HELP = "Of the subscription that it is for, when that is not in the cur
 
 class NewSetup(Strict):
     user_id = fields.Text(required=False, max_length=255, help_text=FOR_WHOM)
-    currency = fields.Pattern(r"^[A-Za-z]{3}\Z", required=False, help_text=CURRENCY_HELP)
+    currency = fields.Pattern(r"^[A-Za-z]{3}\Z", like="USD", required=False, help_text=CURRENCY_HELP)
 
 
 class NewPaymentMethod(NewSetup):
     payment_method_id = fields.Pattern(
         r"^(pm|seti)_[A-Za-z0-9_]{1,240}\Z",
+        like="pm_1AbC or seti_1AbC",
         help_text="Stripe's id of the method (`pm_`), or of a setup that the buyer has finished (`seti_`).",
     )
 

@@ -91,7 +91,7 @@ class PaymentQuery(Strict):
     user_id = fields.Text(required=False, max_length=255)
     customer_id = fields.Uuid(required=False)
     order_id = fields.Text(required=False, max_length=255)
-    currency = fields.Pattern(CURRENCY, required=False)
+    currency = fields.Pattern(CURRENCY, like="USD", required=False)
     created_from = fields.Moment(required=False, help_text="RFC 3339, from this moment on.")
     created_to = fields.Moment(required=False, help_text="RFC 3339, before this moment.")
 
@@ -106,7 +106,7 @@ class AskedPayment(Strict):
     """What every request for a payment may say."""
 
     amount = fields.Amount(required=False, min_value=1, help_text="In minor units. A user's counts with a quote only.")
-    currency = fields.Pattern(CURRENCY, required=False)
+    currency = fields.Pattern(CURRENCY, like="USD", required=False)
     quote_id = fields.Uuid(required=False, help_text="A quote of ours for a plan that is bought once: its amount.")
     user_id = fields.Text(required=False, max_length=255)
 
@@ -115,7 +115,11 @@ class NewPayment(AskedPayment):
     customer_id = fields.Uuid(required=False, help_text="Instead of user_id.")
     description = fields.Text(required=False, max_length=255, default="", allow_blank=True)
     payment_method = fields.Pattern(
-        METHOD, required=False, max_length=255, help_text="A pm_ id, confirmed at once; or a kind of method."
+        METHOD,
+        like="pm_1AbC or card",
+        required=False,
+        max_length=255,
+        help_text="A pm_ id, confirmed at once; or a kind of method.",
     )
     order_id = fields.Text(required=False, max_length=255, help_text="One payment for each order of a caller.")
     metadata = fields.Metadata(required=False)

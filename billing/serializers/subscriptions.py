@@ -185,7 +185,7 @@ class ItemWish(Strict):
     """What stands beside the plan."""
 
     plan_id = fields.Slug(max_length=100, required=False)
-    price_id = fields.Pattern(PRICE, required=False)
+    price_id = fields.Pattern(PRICE, like="price_1AbC", required=False)
     quantity = fields.Integer(min_value=1, max_value=MOST, default=1)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -195,9 +195,15 @@ class ItemWish(Strict):
 
 class NewSubscription(Strict):
     plan_id = fields.Slug(max_length=100, required=False)
-    price_id = fields.Pattern(PRICE, required=False, help_text="A price of Stripe's that names a plan of ours.")
-    country_code = fields.Pattern(r"^[A-Za-z]{2}\Z", help_text="ISO 3166-1 alpha-2: the country of the buyer.")
-    payment_method = fields.Pattern(METHOD, required=False, help_text="Else the buyer pays with the client secret.")
+    price_id = fields.Pattern(
+        PRICE, like="price_1AbC", required=False, help_text="A price of Stripe's that names a plan of ours."
+    )
+    country_code = fields.Pattern(
+        r"^[A-Za-z]{2}\Z", like="IN", help_text="ISO 3166-1 alpha-2: the country of the buyer."
+    )
+    payment_method = fields.Pattern(
+        METHOD, like="pm_1AbC", required=False, help_text="Else the buyer pays with the client secret."
+    )
     trial_days = fields.Integer(min_value=0, max_value=90, required=False, help_text="Left out: the plan's own.")
     quantity = fields.Integer(min_value=1, max_value=MOST, default=1)
     # The stubs know max_length only on the list that many=True makes of it.
@@ -212,7 +218,7 @@ class NewSubscription(Strict):
 
 class NewPreview(Strict):
     plan_id = fields.Slug(max_length=100, required=False)
-    price_id = fields.Pattern(PRICE, required=False)
+    price_id = fields.Pattern(PRICE, like="price_1AbC", required=False)
     quantity = fields.Integer(min_value=1, max_value=MOST, required=False)
     items = ItemWish(many=True, required=False, max_length=19, help_text="All beside the plan.")  # type: ignore[call-arg]
 
@@ -238,8 +244,12 @@ class SubscriptionPatch(NewPreview):
 
 
 class Reactivation(Strict):
-    payment_method = fields.Pattern(METHOD, required=False, help_text="For a successor of one that has ended.")
-    country_code = fields.Pattern(r"^[A-Za-z]{2}\Z", required=False, help_text="Left out: where it was bought before.")
+    payment_method = fields.Pattern(
+        METHOD, like="pm_1AbC", required=False, help_text="For a successor of one that has ended."
+    )
+    country_code = fields.Pattern(
+        r"^[A-Za-z]{2}\Z", like="IN", required=False, help_text="Left out: where it was bought before."
+    )
 
 
 class Pause(Strict):

@@ -101,17 +101,18 @@ class Text(serializers.CharField):
 
 
 class Pattern(Text, serializers.RegexField):
-    """A string of one form, such as a country code."""
+    """A string of one form, such as a country code. `like` is what an error shows of the form."""
 
-    def __init__(self, regex: str, **kwargs: Any):
-        serializers.RegexField.__init__(self, regex, **{"trim_whitespace": False, **kwargs})
+    def __init__(self, regex: str, *, like: str, **kwargs: Any):
+        said = {"trim_whitespace": False, "error_messages": {"invalid": f"It must look like {like}."}, **kwargs}
+        serializers.RegexField.__init__(self, regex, **said)
 
 
 class Slug(Pattern):
     """The name of a plan or a feature, in a link's letters."""
 
     def __init__(self, **kwargs: Any):
-        super().__init__(r"^[-a-zA-Z0-9_]+\Z", **kwargs)
+        super().__init__(r"^[-a-zA-Z0-9_]+\Z", like="pro-monthly", **kwargs)
 
 
 class Uuid(serializers.UUIDField):
@@ -125,7 +126,11 @@ class Uuid(serializers.UUIDField):
 
 
 class Choice(serializers.ChoiceField):
-    """One of some strings."""
+    """One of some strings; an error names them."""
+
+    def __init__(self, choices: Any, **kwargs: Any):
+        super().__init__(choices, **kwargs)
+        self.error_messages["invalid_choice"] = f'"{{input}}" is none of: {", ".join(map(str, self.choices))}.'
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the choice. Fails for everything that only prints like one."""

@@ -47,7 +47,18 @@ class ByTable(BasePermission):
         """Refuse: 401 without a token, 403 with one (DRF decides by `authenticate_header`), 405 what no view does."""
         if not hasattr(type(view), str(request.method).lower().replace("head", "get")):
             raise MethodNotAllowed(str(request.method))
-        return reach(request) is not None
+        if reach(request) is not None:
+            return True
+        self.message = _refusal(principal(request), operation(request))
+        return False
+
+
+def _refusal(asking: Principal, asked: str) -> str:
+    needed = scope_of(asked)
+    if asking.role is Role.SERVICE and needed and Role.SERVICE in ROLES.get(asked, {}):
+        return f"The scope {needed.value} is missing."
+    roles = ", ".join(role.value for role in ROLES.get(asked, {}))
+    return f"The role {asking.role.value} may not do this; {roles} may." if roles else "Nobody may do this."
 
 
 def may(request: Request, deed: str) -> bool:
@@ -58,7 +69,7 @@ def may(request: Request, deed: str) -> bool:
 def insist(request: Request, deed: str) -> None:
     """Raise PermissionDenied when the principal may not do it."""
     if not may(request, deed):
-        raise PermissionDenied
+        raise PermissionDenied(f"The role {principal(request).role.value} may not {deed}.")
 
 
 def subject(request: Request, user_id: str) -> str:

@@ -33,6 +33,8 @@ class BadHeader(ValidationError):
 class Strict(Kept):
     """A serializer of input: a field that it does not name is an error at that field."""
 
+    default_error_messages = {"invalid": "Give a JSON object."}
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the fields' values. Raises ValidationError for unknown names too."""
         if isinstance(data, Mapping):

@@ -45,7 +45,7 @@ class EntitlementBulkCheck(Door):
 def _decide(request: Request, said: Mapping[str, Any]) -> Response:
     user_id = said.get("user_id") or owner(request)
     if user_id is None:
-        raise ValidationError({"user_id": "Name the user: the token is nobody's who could be granted anything."})
+        raise ValidationError({"user_id": "Say which user is meant: the token is a service's or of staff."})
     if said["explain"]:
         insist(request, "explain an answer")
     standpoint = standpoints.of([subject(request, user_id)], at=said.get("at"))

@@ -28,7 +28,7 @@ class EntitlementStream(Door):
         """
         user_id = valid(StreamQuery, request).get("user_id") or owner(request)
         if user_id is None:
-            raise ValidationError({"user_id": "Name the user: the token is nobody's who could be granted anything."})
+            raise ValidationError({"user_id": "Say which user is meant: the token is a service's or of staff."})
         seen = request.headers.get("Last-Event-ID")
         snapshot.line.open()
         events = stream.changes(subject(request, user_id), seen=seen, seconds=seconds_left(request))

@@ -88,6 +88,7 @@ def test_a_user_is_a_customer_once(books: None) -> None:
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
     assert again.json()["id"] == first.json()["id"]
     assert (other.status_code, other.json()["code"], places(other)) == (409, "customer_exists", ["#/user_id"])
+    assert other.json()["customer_id"] == first.json()["id"]
     assert "anna" in other.json()["detail"]
 
 

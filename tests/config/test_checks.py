@@ -49,3 +49,15 @@ def test_live_money_is_not_debugged_and_goes_to_stripe_alone(settings: LazySetti
     settings.STRIPE_LIVE_MODE, settings.DEBUG, settings.STRIPE_API_BASE = True, True, "http://127.0.0.1:1"
 
     assert {"farebox.E007", "farebox.E008"} <= found()
+
+
+@pytest.mark.parametrize(("behind", "proxies", "warned"), [(True, 0, True), (True, 1, False), (False, 0, False)])
+def test_a_proxy_that_hides_all_callers_is_told_of(
+    settings: LazySettings, behind: bool, proxies: int, warned: bool
+) -> None:
+    """Behind it all callers without a token would share the limit of one address."""
+    settings.BEHIND_TLS, settings.TRUSTED_PROXY_COUNT = behind, proxies
+
+    found = {message.id for message in checks.run_checks(tags=["security"], include_deployment_checks=True)}
+
+    assert ("farebox.W003" in found) is warned

@@ -56,6 +56,13 @@ def test_what_does_not_fit_is_refused_with_the_numbers(farebox: Farebox) -> None
     assert used(farebox) == 0
 
 
+def test_a_refusal_prints_the_fields_that_are_wrong(farebox: Farebox) -> None:
+    with pytest.raises(Refused, match=r"400 invalid_request: .* #/units: ") as caught:
+        farebox.record("anna", "api_calls", "five")  # type: ignore[arg-type]
+
+    assert caught.value.errors[0]["pointer"] == "#/units"
+
+
 def test_one_id_stands_for_one_use(farebox: Farebox) -> None:
     farebox.record("anna", "api_calls", 3, event_id="job-1")
 

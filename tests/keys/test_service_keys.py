@@ -263,11 +263,15 @@ def test_staff_see_keys_without_their_hash_and_revoke_them() -> None:
     staff = log_in(Client(), User.objects.create_superuser("root"))
 
     pages = [staff.get(f"/admin/keys/servicekey/{end}") for end in ("", f"{row.pk}/change/")]
-    staff.post("/admin/keys/servicekey/", {"action": "revoke", "_selected_action": [str(row.pk)]})
+    chosen = {"action": "revoke", "_selected_action": [str(row.pk)]}
+    silent = staff.post("/admin/keys/servicekey/", chosen, follow=True).content.decode()
+    staff.post("/admin/keys/servicekey/", {**chosen, "why": "it leaked"})
 
     assert [page.status_code for page in pages] == [200, 200]
     assert all(row.digest.hex().encode() not in page.content for page in pages)
     assert all(b"igest" not in page.content for page in pages)
-    assert Event.objects.get(type="service_key.revoked").actor == "staff:root"
+    assert "Nothing was revoked: say why" in silent
+    told = Event.objects.get(type="service_key.revoked")
+    assert (told.actor, told.data["why"]) == ("staff:root", "it leaked")
     ring.forget()
     assert ask(key) == 401
