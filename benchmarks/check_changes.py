@@ -1,8 +1,8 @@
 """A process that changes grants as a worker does: python -m benchmarks.check_changes MANY_A_SECOND | once
 
-It says "ready" and then reads a line at a time. Of many a second: for so many seconds it changes users, some in each
-transaction as a job does, and prints how many it has changed. Of `once`: it takes away what the named user bought, and
-prints the moment of the commit by the machine's monotonic clock, which all processes share.
+It says "ready" and then reads a line at a time. Of many a second: for so many seconds it changes grants of so many
+users, fifty in each transaction as a job does, and prints how many it has changed. Of `once`: it takes away what the
+named user bought, and prints the moment of the commit by the machine's monotonic clock, which all processes share.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ django.setup()
 from django.db import transaction  # noqa: E402  (Django must be set up first)
 from django.db.models import F  # noqa: E402
 
-from benchmarks.check_paths import WARM_USERS  # noqa: E402
 from benchmarks.check_seeds import user  # noqa: E402
 from entitlements import grants  # noqa: E402
 from entitlements.grants import Source  # noqa: E402
 from entitlements.models import Entitlement, SourceType  # noqa: E402
 from events import clock  # noqa: E402
 
-TOGETHER = 50
+TOGETHER, FEATURE = 50, "export"
 
 
-def change(wanted: int, seconds: float) -> dict[str, float]:
-    """Change so many users a second, each of those who are asked about in turn: every answer about them is another."""
+def change(wanted: int, seconds: float, users: int) -> dict[str, float]:
+    """Let a grant of so many users a second end later; of the first `users`, who are spread as names in a table are."""
+    step = users // TOGETHER
     began, changed, number = time.monotonic(), 0, 0
     while (now := time.monotonic()) < began + seconds:
         if (ahead := changed / wanted - (now - began)) > 0:
             time.sleep(ahead)
             continue
-        users = [user((number + place) % WARM_USERS) for place in range(TOGETHER)]
+        names = [user(number % step + place * step) for place in range(TOGETHER)]
         with transaction.atomic():
-            Entitlement.objects.filter(user_id__in=users).update(ends_at=F("ends_at") + timedelta(seconds=1))
-        changed, number = changed + TOGETHER, number + TOGETHER
+            rows = Entitlement.objects.filter(user_id__in=names, feature_id=FEATURE)
+            changed += rows.update(ends_at=F("ends_at") + timedelta(seconds=1))
+        number += 1
     return {"changed": changed, "seconds": time.monotonic() - began}
 
 
@@ -58,7 +59,11 @@ def main(wanted: str) -> None:
     """Do as each line says."""
     print("ready", flush=True)
     for line in sys.stdin:
-        said = revoke(int(line)) if wanted == "once" else change(int(wanted), float(line))
+        if wanted == "once":
+            said: object = revoke(int(line))
+        else:
+            seconds, users = line.split()
+            said = change(int(wanted), float(seconds), int(users))
         print(json.dumps(said), flush=True)
 
 
