@@ -218,7 +218,7 @@ RATE_LIMITS = {
 }
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 
-# Checks that are plain and known are answered in front of Django (config/check_lane.py).
+# Checks that are plain and known are answered in front of Django (config/check_lane.py, config/bulk_lane.py).
 CHECK_FAST_LANE = env.bool("CHECK_FAST_LANE", True)
 # So are plain uses (config/usage_lane.py).
 USAGE_FAST_LANE = env.bool("USAGE_FAST_LANE", True)
