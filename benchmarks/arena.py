@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVER = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--log-level", "error"]
 # As deploy/start starts `web`, and `checks`.
 WEB_THREADS, CHECKS_THREADS = 8, 1
+
+SERVER_CORE, LOAD_CORE = 0, 1
+
+
+def cores() -> tuple[int | None, int | None]:
+    """Return the core of what is measured and that of what asks; none where they cannot be had."""
+    can = (os.cpu_count() or 1) > 1 and shutil.which("taskset")
+    return (SERVER_CORE, LOAD_CORE) if can else (None, None)
 
 
 @dataclass(frozen=True, slots=True)

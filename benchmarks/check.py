@@ -28,11 +28,11 @@ from benchmarks.check_paths import GROUPS, PATHS, Measured
 from benchmarks.verdicts import NotHere
 
 CONNECTIONS = 16
-# So many users that none of them is asked for twice where all is cold: one has five grants.
 FEWEST_ROWS = 50_000
+# So many that nobody is asked for twice in the two seconds and one that this path then gets.
+FEWEST_COLD_ROWS, MOST_COLD_A_SECOND = 200_000, 12_000
 # Enough to have seen every user and every token, and soon enough for the first to be remembered still.
 WARM_AFTER, LONGEST_WARMING = 10_000, 10
-SERVER_CORE, LOAD_CORE = 0, 1
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def main() -> int:
     asked.add_argument("groups", nargs="*", metavar="path", help=f"of {', '.join(GROUPS)}; all when none is named")
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--seconds", type=float, default=10)
-    asked.add_argument("--rows", type=int, default=1_000_000, help="grants in the table of `cold`, beside 50,000")
+    asked.add_argument("--rows", type=int, default=1_000_000, help="grants in the table of `cold`, beside 200,000")
     asked.add_argument("--json", type=Path)
     wanted = asked.parse_args()
     if unknown := set(wanted.groups) - set(GROUPS):
@@ -65,9 +65,7 @@ class Measurement:
 
     def __init__(self, place: arena.Arena, rounds: int, seconds: float, rows: int):
         self._rounds, self._seconds, self._rows = rounds, seconds, rows
-        self._cores = (
-            (SERVER_CORE, LOAD_CORE) if (os.cpu_count() or 1) > 1 and shutil.which("taskset") else (None, None)
-        )
+        self._cores = arena.cores()
         self._place = place.having(PEER_DATABASE=str(place.logs / "peers.sqlite3"))
         self._secret = place.environment["JWT_SECRET"]
         self._users = 0
@@ -76,7 +74,7 @@ class Measurement:
 
     def run(self, groups: Sequence[str]) -> dict[str, Any]:
         """Seed, measure the named groups in alternating rounds beside F0, then what needs no load."""
-        self._seed(FEWEST_ROWS)
+        self._seed(FEWEST_COLD_ROWS if "cold" in groups else FEWEST_ROWS)
         if "usage" in groups:
             self._floors()
         paths = [path for path in PATHS if path.group in {"F0", *groups} and self._can(path)]
@@ -84,7 +82,7 @@ class Measurement:
         if "usage" in groups:
             url = self._place.environment["DATABASE_URL"]
             self._found["floors"] |= check_usage.single(url, self._place.logs, seconds=self._seconds)
-        if "cold" in groups and self._rows > FEWEST_ROWS:
+        if "cold" in groups and self._rows > FEWEST_COLD_ROWS:
             self._seed(self._rows)
             cold = next(path for path in PATHS if path.name == "all cold")
             self._alternate([cold], suffix=f" of {self._rows:,} rows")
@@ -97,7 +95,7 @@ class Measurement:
         return {**self._found, "machine": self._machine(), "groups": list(groups)}
 
     def _seed(self, rows: int) -> None:
-        users = max(rows // 5, check_paths.WARM_USERS)
+        users = max(rows // check_seeds.GRANTS, check_paths.WARM_USERS)
         url = self._place.environment["DATABASE_URL"]
         check_seeds.fill(url, users=users - self._users, first=self._users)
         self._users = users
@@ -154,10 +152,11 @@ class Measurement:
             load: dict[str, Any] = {"core": self._cores[1], "server": process}
             if not path.fresh:
                 _warm(address, requests, load)
+            seconds = self._seconds if path.group != "cold" else _cold_seconds(requests, self._seconds)
             before = self._trips()
-            many = wrk.flood(address, requests, seconds=self._seconds, connections=CONNECTIONS, start=100, **load)
+            many = wrk.flood(address, requests, seconds=seconds, connections=CONNECTIONS, start=100, **load)
             after = self._trips()
-            half = max(1, round(self._seconds / 2))
+            half = max(1, round(seconds / 2))
             lone = wrk.flood(address, requests, seconds=half, connections=1, start=many.count + 200, **load)
         with requests.open() as lines:
             if path.fresh and sum(1 for _ in lines) < many.count + lone.count + 200:
@@ -211,6 +210,11 @@ class Measurement:
     def _machine(self) -> dict[str, Any]:
         pinned = self._cores[0] is not None
         return {"cores": os.cpu_count(), "load": os.getloadavg()[0], "pinned": pinned, "users": self._users}
+
+
+def _cold_seconds(requests: Path, seconds: float) -> float:
+    with requests.open() as lines:
+        return max(1, min(seconds, sum(1 for _ in lines) // MOST_COLD_A_SECOND))
 
 
 def _warm(address: str, requests: Path, load: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks import check_freshness
 from benchmarks.arena import ROOT, Arena
 from benchmarks.check_paths import OURS, UNREFUSED, service_token
 from benchmarks.verdicts import NotHere
@@ -27,11 +28,6 @@ def memory(place: Arena) -> Said:
             ("bytes a user in Valkey", found["valkey"], 250, False),
         ],
     }
-
-
-def freshness(_place: Arena) -> Said:
-    """Say where it is shown."""
-    raise NotHere("shown by tests/entitlements/test_freshness.py: how long a revoked grant is believed")
 
 
 def client(place: Arena) -> Said:
@@ -56,4 +52,4 @@ def _asked(place: Arena, module: str) -> dict[str, Any]:
     return found
 
 
-LONE: dict[str, Callable[[Arena], Said]] = {"memory": memory, "freshness": freshness, "client": client}
+LONE: dict[str, Callable[[Arena], Said]] = {"memory": memory, "freshness": check_freshness.measure, "client": client}

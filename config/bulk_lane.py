@@ -45,18 +45,14 @@ class BulkLane:
         """Answer, or let Django answer."""
         if environ["PATH_INFO"] != PATH or not is_plain_post(environ, MAX_BODY_BYTES):
             return self._django(environ, start_response)
-        now = time.monotonic()
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        # Whoever answers may read it again.
-        environ["wsgi.input"] = BytesIO(body)
-        caller, asked = self._callers.of(environ.get("HTTP_AUTHORIZATION", "")), self._lists.of(body)
-        if caller is None or asked is None or not _reaches(caller, asked):
+        now, caller = time.monotonic(), self._callers.of(environ.get("HTTP_AUTHORIZATION", ""))
+        if caller is None or caller.reaches["POST"] is None:
             return self._django(environ, start_response)
         place = tuple(environ.get(name) for name in ("HTTP_HOST", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO"))
         layout = self._layouts.get((*place, caller.policy))
         if layout is None:
             return self._django(environ, self._layouts.learning(start_response, (*place, caller.policy)))
-        answer = self._answer(environ, asked, caller, layout, now)
+        answer = self._answer(environ, caller, layout, now)
         if answer is None:
             return self._django(environ, start_response)
         start_response("200 OK", answer[0])
@@ -64,7 +60,7 @@ class BulkLane:
         return [answer[1]]
 
     def _answer(
-        self, environ: WSGIEnvironment, asked: Listed, caller: Caller, layout: Layout, now: float
+        self, environ: WSGIEnvironment, caller: Caller, layout: Layout, now: float
     ) -> tuple[Headers, bytes] | None:
         limit = ""
         if layout.counts != (caller.lease is not None):
@@ -75,15 +71,21 @@ class BulkLane:
             if not spent.allowed:
                 return None
             limit = told(spent.policy, spent.remaining, spent.reset)
-        text = self._pages.body(asked, now)
+        asked = self._asked(environ)
+        text = self._pages.body(asked, now) if asked and _reaches(caller, asked) else None
         if text is None:
             return None
         return layout.headers(len(text), environ.get("HTTP_X_REQUEST_ID"), limit), text
 
+    def _asked(self, environ: WSGIEnvironment) -> Listed | None:
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        # Whoever answers may read it again.
+        environ["wsgi.input"] = BytesIO(body)
+        return self._lists.of(body)
+
 
 def _reaches(caller: Caller, asked: Listed) -> bool:
-    reach = caller.reaches["POST"]
-    return reach is Reach.ANY or (reach is Reach.OWN and asked.user_ids == (caller.user_id,))
+    return caller.reaches["POST"] is Reach.ANY or asked.user_ids == (caller.user_id,)
 
 
 def before(django: WSGIApplication) -> WSGIApplication:

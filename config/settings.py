@@ -221,7 +221,7 @@ RATE_LIMITS = {
 }
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 
-# Plain checks and plain uses are answered in front of Django (config/check_lane.py, config/usage_lane.py).
+# Plain checks, bulk ones too, and plain uses are answered in front of Django (config/*_lane.py).
 CHECK_FAST_LANE = env.bool("CHECK_FAST_LANE", True)
 USAGE_FAST_LANE = env.bool("USAGE_FAST_LANE", True)
 

@@ -1,4 +1,4 @@
-"""The web's entry point: Django, and in front of it the fast lanes for checks, for uses and for Stripe's events."""
+"""The web's entry point: Django, and in front of it the fast lanes for checks, uses and Stripe's events."""
 
 import os
 

@@ -126,7 +126,7 @@ def ways(server: Server, settings: LazySettings) -> Ways:
     return Ways(server, settings)
 
 
-def learn(server: Server, *, role: str = "service") -> str:
+def learn(server: test_check_lane.Server, *, role: str = "service") -> str:
     """Let the lane see one answer of Django's."""
     given = token("ann", role)
     server.ask("lane", bearer=given, body=PLAIN)
@@ -305,6 +305,19 @@ def test_a_spent_quota_has_one_answer_on_both_ways(ways: Ways, settings: LazySet
 
     assert found[0] == found[1]
     assert [status[:3] for status, *_ in found[1]] == ["200", "200", "200", "400", "200"] + ["200"] * 2 + ["429"] * 2
+
+
+def test_a_users_quota_is_the_same_on_both_ways(ways: Ways, settings: LazySettings) -> None:
+    """Foreign users and bodies that cannot be read count too."""
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "default": 7}
+    given, found = learn(ways.server, role="user"), []
+    bodies = [PLAIN, bulk(["ben"]), b"{", bulk(["ann", "ben"])]
+    for way in ("view", "lane"):
+        ways.server.forget(settings)
+        found.append([alike(ways.server.ask(way, bearer=given, body=bodies[place % 4])) for place in range(9)])
+
+    assert found[0] == found[1]
+    assert [status[:3] for status, *_ in found[1]] == ["200", "404", "400", "404"] + ["200", "404", "400"] + ["429"] * 2
 
 
 def test_the_lane_counts_as_django_does_and_writes_no_line(

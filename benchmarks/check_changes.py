@@ -1,0 +1,71 @@
+"""A process that changes grants as a worker does: python -m benchmarks.check_changes MANY_A_SECOND | once
+
+It says "ready" and then reads a line at a time. Of many a second: for so many seconds it changes grants of so many
+users, fifty in each transaction as a job does, and prints how many it has changed. Of `once`: it takes away what the
+named user bought, and prints the moment of the commit by the machine's monotonic clock, which all processes share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import timedelta
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.db import transaction  # noqa: E402  (Django must be set up first)
+from django.db.models import F  # noqa: E402
+
+from benchmarks.check_seeds import user  # noqa: E402
+from entitlements import grants  # noqa: E402
+from entitlements.grants import Source  # noqa: E402
+from entitlements.models import Entitlement, SourceType  # noqa: E402
+from events import clock  # noqa: E402
+
+TOGETHER, FEATURE = 50, "export"
+
+
+def change(wanted: int, seconds: float, users: int) -> dict[str, float]:
+    """Let a grant of so many users a second end later; of the first `users`, who are spread as names in a table are."""
+    step = users // TOGETHER
+    began, changed, number = time.monotonic(), 0, 0
+    while (now := time.monotonic()) < began + seconds:
+        if (ahead := changed / wanted - (now - began)) > 0:
+            time.sleep(ahead)
+            continue
+        names = [user(number % step + place * step) for place in range(TOGETHER)]
+        with transaction.atomic():
+            rows = Entitlement.objects.filter(user_id__in=names, feature_id=FEATURE)
+            changed += rows.update(ends_at=F("ends_at") + timedelta(seconds=1))
+        number += 1
+    return {"changed": changed, "seconds": time.monotonic() - began}
+
+
+def revoke(number: int) -> float:
+    """Take one away, and return when that was committed: before anything is announced."""
+    committed: list[float] = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: committed.append(time.monotonic()))
+        grants.revoke(Source(SourceType.SUBSCRIPTION, f"subscription-{number:08d}"), reason="refund", at=clock.now())
+    return committed[0]
+
+
+def main(wanted: str) -> None:
+    """Do as each line says."""
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if wanted == "once":
+            said: object = revoke(int(line))
+        else:
+            seconds, users = line.split()
+            said = change(int(wanted), float(seconds), int(users))
+        print(json.dumps(said), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
