@@ -7,12 +7,12 @@ never takes the place of a newer one. What was missed lasts as long as it may be
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.conf import settings
 from django.db import connection
 
-from entitlements import facts, gauges, lifetimes, packing, shelf
+from entitlements import facts, fetching, gauges, lifetimes, packing, shelf
 from entitlements.facts import Facts
 from entitlements.flights import Flight, Flights
 from entitlements.listening import Line
@@ -83,7 +83,10 @@ def forget() -> None:
 
 def change_of(known: Facts) -> Change:
     """Return what is known as it is kept and told."""
-    packet, shapes = packing.pack(known)
+    return _change(known, *packing.pack(known))
+
+
+def _change(known: Facts, packet: bytes, shapes: Mapping[bytes, bytes]) -> Change:
     return Change(known.user_id, packet, lifetimes.seconds(known, clock.near()), shapes)
 
 
@@ -138,9 +141,15 @@ def _read(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[s
         return {}
     gauges.MISSES.inc(len(user_ids))
     began = time.monotonic()
-    read = facts.read_many(user_ids) if len(user_ids) > 1 else {user_ids[0]: facts.fetch(user_ids[0])}
-    _learn_catalog(max(known.catalog for known in read.values()))
-    changes = [change_of(known) for known in read.values()]
+    if len(user_ids) > 1:
+        read = facts.read_many(user_ids)
+        _learn_catalog(max(known.catalog for known in read.values()))
+        changes = [change_of(known) for known in read.values()]
+    else:
+        fetched = fetching.fetch(user_ids[0])
+        read = {user_ids[0]: fetched.known}
+        _learn_catalog(fetched.known.catalog)
+        changes = [_change(*fetched)]
     if time.monotonic() - began > SLOWEST_SECONDS:
         return read
     for change, is_newest in zip(changes, shelf.here().keep_all(changes), strict=True):
