@@ -8,7 +8,6 @@ from os.path import commonprefix
 from uuid import UUID
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-TICK = timedelta(microseconds=1)
 
 
 class Writer:
@@ -32,9 +31,9 @@ class Writer:
             number >>= 7
         self._out.append(number)
 
-    def moment(self, moment: datetime, since: datetime = BEGINNING) -> None:
-        """Write a moment by its distance from another, before or behind it."""
-        ticks = (moment - since) // TICK
+    def moment(self, moment: int, since: int = 0) -> None:
+        """Write a moment by its distance from another, before or behind it; both are microseconds since 1970."""
+        ticks = moment - since
         self.number(ticks << 1 if ticks >= 0 else (-ticks << 1) - 1)
 
     def text(self, text: str) -> None:
@@ -50,14 +49,14 @@ class Writer:
         if not place:
             self.text(word)
 
-    def ids(self, ids: Sequence[UUID]) -> None:
+    def ids(self, ids: Sequence[bytes]) -> None:
         """Write ids: what they begin with alike is written once."""
-        prefix = bytes(commonprefix([each.bytes for each in ids]) or b"")
+        prefix = bytes(commonprefix(ids) or b"")
         self.number(len(ids))
         self.number(len(prefix))
         self._out += prefix
         for each in ids:
-            self._out += each.bytes[len(prefix) :]
+            self._out += each[len(prefix) :]
 
 
 class Reader:

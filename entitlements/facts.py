@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from psycopg.pq import DiagnosticField, ExecStatus
-from psycopg.pq.abc import PGconn
 
 from entitlements.rules import Rule
 from entitlements.spans import Grant
-from events import clock
 from pricing.models import Feature
 
 Grants = Mapping[str, tuple[Grant, ...]]
@@ -62,14 +58,6 @@ SELECT who.id, found.*
 FROM unnest(%(users)s::text[]) AS who (id)
 CROSS JOIN LATERAL ({READ.replace("%(user)s", "who.id")}) AS found
 """  # noqa: S608 (of our own words)
-# The same as libpq takes it, and the time.
-FETCH = f"""
-SELECT found.*, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-FROM ({READ.replace("%(user)s", "$1")}) AS found
-""".encode()  # noqa: S608 (of our own words)
-NAME, UNPREPARED = b"farebox_facts", b"26000"
-# From an answer that took longer the time is not learned: it may be ahead by as much.
-SOON_SECONDS = 0.02
 MOMENTS = ("status_at", "granted_at", "starts_at", "ends_at", "grace_until", "created_at", "removed_at")
 
 
@@ -78,35 +66,6 @@ def read(user_id: str) -> Facts:
     with connection.cursor() as cursor:
         cursor.execute(READ, {"user": user_id})
         return _facts(user_id, *cursor.fetchone())
-
-
-def fetch(user_id: str) -> Facts:
-    """Read the same outside any transaction, and what time it is: one question, prepared once for each connection."""
-    # To libpq it would be the end of the text.
-    if "\x00" in user_id:
-        return read(user_id)
-    asked, pool = time.monotonic(), connection.pool  # type: ignore[attr-defined]
-    # Django opens it with its own first question, which may not have come yet.
-    pool.open()
-    with connection.wrap_database_errors, pool.connection() as own:
-        found = _prepared(own.pgconn, user_id.encode())
-    if found is None:
-        return read(user_id)
-    version, catalog, family_id, grants, rules, moment = found
-    if time.monotonic() - asked < SOON_SECONDS:
-        clock.learn(clock.EPOCH + timedelta(microseconds=int(moment or 0)), asked)
-    family = UUID((family_id or b"").decode()) if family_id else None
-    return _facts(user_id, int(version or 0), int(catalog or 0), family, grants, rules)
-
-
-def _prepared(line: PGconn, user_id: bytes) -> list[bytes | None] | None:
-    found = line.exec_prepared(NAME, [user_id])
-    if found.error_field(DiagnosticField.SQLSTATE) == UNPREPARED:
-        line.prepare(NAME, FETCH)
-        found = line.exec_prepared(NAME, [user_id])
-    if found.status != ExecStatus.TUPLES_OK:
-        return None
-    return [found.get_value(0, place) for place in range(found.nfields)]
 
 
 def read_many(user_ids: Sequence[str]) -> dict[str, Facts]:
@@ -121,8 +80,8 @@ def _facts(
     version: int,
     catalog: int,
     family_id: UUID | None,
-    grants: str | bytes | None,
-    rules: str | bytes | None,
+    grants: str | None,
+    rules: str | None,
 ) -> Facts:
     return Facts(
         user_id,

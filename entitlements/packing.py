@@ -20,6 +20,7 @@ from entitlements.facts import Facts
 from entitlements.rules import Rule
 from entitlements.shapes import REF_BYTES, TERMS, Shape, shape_of, table
 from entitlements.spans import Grant
+from events import clock
 
 # Where a word stands is part of the format: new ones come last.
 SOURCES = ("subscription", "one_time", "trial", "promotion", "manual", "family", "import")
@@ -32,7 +33,7 @@ TOGETHER = ("source_type", "source_id", "status", "status_at", "reason", "grante
     "family_id",
 )
 OWN, UUID_SOURCE, OF_FAMILY, ENDS, GRACE, SHARED = 1, 2, 4, 8, 16, 32
-LONGEST_VERSION = 10
+LONGEST_VERSION, UUID_LETTERS = 10, 36
 
 
 class Part(NamedTuple):
@@ -41,6 +42,25 @@ class Part(NamedTuple):
     together: Mapping[str, Any]
     ids: Sequence[bytes]
     shape: Shape
+
+
+class Group(NamedTuple):
+    """The same as it is packed: moments in microseconds since 1970, and the shape as text."""
+
+    user_id: str
+    source_type: str
+    source_id: str
+    status: str
+    reason: str
+    family_id: UUID | None
+    starts_at: int
+    granted_at: int
+    status_at: int
+    ends_at: int | None
+    grace_until: int | None
+    ids: Sequence[bytes]
+    text: bytes
+    is_planned: bool
 
 
 # The id of a grant, what it has in common with others, and its terms.
@@ -99,31 +119,40 @@ class Unfolded(Mapping[str, tuple[Grant, ...]]):
 
 def pack(known: Facts) -> tuple[bytes, Mapping[bytes, bytes]]:
     """Return the packet, and the text of each shape that it names, by hash."""
-    groups: dict[tuple[Any, ...], list[tuple[str, Grant]]] = {}
+    found: dict[tuple[Any, ...], list[tuple[str, Grant]]] = {}
     for code in sorted(known.grants):
         for grant in sorted(known.grants[code], key=lambda grant: grant.id):
-            groups.setdefault(_together(grant), []).append((code, grant))
-    texts = [_text(rows) for rows in groups.values()]
+            found.setdefault(_together(grant), []).append((code, grant))
+    groups = [_group(rows) for rows in found.values()]
+    return packed(known.user_id, known.version, known.catalog, known.family_id, groups, known.rules)
+
+
+def packed(
+    user_id: str,
+    version: int,
+    catalog: int,
+    family_id: UUID | None,
+    groups: Sequence[Group],
+    rules: Mapping[str, Sequence[Rule]],
+) -> tuple[bytes, Mapping[bytes, bytes]]:
+    """Return the same of what is not made into grants."""
     # Only what a plan gives is given to many.
-    refs = [
-        table.learn(text) if rows[0][1].plan_id else None for rows, text in zip(groups.values(), texts, strict=True)
-    ]
-    named = {ref: text for ref, text in zip(refs, texts, strict=True) if ref}
+    refs = [table.learn(group.text) if group.is_planned else None for group in groups]
+    named = {ref: group.text for ref, group in zip(refs, groups, strict=True) if ref}
     to = Writer()
-    to.number(known.version)
+    to.number(version)
     to.number(len(named))
     to.raw(b"".join(named))
-    to.number(known.catalog)
-    to.ids([known.family_id] if known.family_id else [])
+    to.number(catalog)
+    to.ids([family_id.bytes] if family_id else [])
     to.number(len(groups))
-    for rows, text, ref in zip(groups.values(), texts, refs, strict=True):
+    for group, ref in zip(groups, refs, strict=True):
+        _pack_group(to, group, user_id, SHARED if ref else 0)
         if ref:
-            _pack_group(to, rows, known.user_id, SHARED)
             to.number(list(named).index(ref))
         else:
-            _pack_group(to, rows, known.user_id, 0)
-            to.text(text.decode())
-    to.text(json.dumps(_rules_out(known.rules), separators=(",", ":")) if known.rules else "")
+            to.text(group.text.decode())
+    to.text(json.dumps(_rules_out(rules), separators=(",", ":")) if rules else "")
     return to.packet(), named
 
 
@@ -164,40 +193,55 @@ def unpack(user_id: str, packet: bytes, *, catalog: int = 0) -> Facts:
     return Facts(user_id, version, catalog, family[0] if family else None, grants, rules)
 
 
-def _text(rows: Iterable[tuple[str, Grant]]) -> bytes:
-    return json.dumps([[code, *_terms(grant)] for code, grant in rows], separators=(",", ":")).encode()
-
-
-def _pack_group(to: Writer, rows: Sequence[tuple[str, Grant]], user_id: str, shared: int) -> None:
+def _group(rows: Sequence[tuple[str, Grant]]) -> Group:
     grant = rows[0][1]
-    source = _uuid(grant.source_id)
-    flags = [
-        (OWN, grant.user_id == user_id),
-        (UUID_SOURCE, source),
-        (OF_FAMILY, grant.family_id),
-        (ENDS, grant.ends_at),
-        (GRACE, grant.grace_until),
-    ]
-    to.number(sum(flag for flag, is_so in flags if is_so) | shared)
-    if grant.user_id != user_id:
-        to.text(grant.user_id)
-    to.word(grant.source_type, SOURCES)
-    to.word(grant.status, STATUSES)
-    to.word(grant.reason, REASONS)
+    return Group(
+        grant.user_id,
+        grant.source_type,
+        grant.source_id,
+        grant.status,
+        grant.reason,
+        grant.family_id,
+        clock.microseconds(grant.starts_at),
+        clock.microseconds(grant.granted_at),
+        clock.microseconds(grant.status_at),
+        clock.microseconds(grant.ends_at) if grant.ends_at else None,
+        clock.microseconds(grant.grace_until) if grant.grace_until else None,
+        [each.id.bytes for _code, each in rows],
+        json.dumps([[code, *_terms(each)] for code, each in rows], separators=(",", ":")).encode(),
+        grant.plan_id is not None,
+    )
+
+
+def _pack_group(to: Writer, group: Group, user_id: str, shared: int) -> None:
+    source = _uuid(group.source_id)
+    to.number(
+        shared
+        | (OWN if group.user_id == user_id else 0)
+        | (UUID_SOURCE if source else 0)
+        | (OF_FAMILY if group.family_id else 0)
+        | (ENDS if group.ends_at is not None else 0)
+        | (GRACE if group.grace_until is not None else 0)
+    )
+    if group.user_id != user_id:
+        to.text(group.user_id)
+    to.word(group.source_type, SOURCES)
+    to.word(group.status, STATUSES)
+    to.word(group.reason, REASONS)
     if source:
         to.raw(source.bytes)
     else:
-        to.text(grant.source_id)
-    to.moment(grant.starts_at)
-    to.moment(grant.granted_at, grant.starts_at)
-    to.moment(grant.status_at, grant.granted_at)
-    if grant.ends_at:
-        to.moment(grant.ends_at, grant.starts_at)
-    if grant.grace_until:
-        to.moment(grant.grace_until, grant.starts_at)
-    if grant.family_id:
-        to.raw(grant.family_id.bytes)
-    to.ids([each.id for _code, each in rows])
+        to.text(group.source_id)
+    to.moment(group.starts_at)
+    to.moment(group.granted_at, group.starts_at)
+    to.moment(group.status_at, group.granted_at)
+    if group.ends_at is not None:
+        to.moment(group.ends_at, group.starts_at)
+    if group.grace_until is not None:
+        to.moment(group.grace_until, group.starts_at)
+    if group.family_id:
+        to.raw(group.family_id.bytes)
+    to.ids(group.ids)
 
 
 def _unpack_group(of: Reader, user_id: str, named: Sequence[Shape]) -> Part:
@@ -220,6 +264,8 @@ def _unpack_group(of: Reader, user_id: str, named: Sequence[Shape]) -> Part:
 
 
 def _uuid(text: str) -> UUID | None:
+    if len(text) != UUID_LETTERS:
+        return None
     try:
         found = UUID(text)
     except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -18,10 +19,11 @@ MOST_SHAPES = 4096
 
 
 class Shape(NamedTuple):
-    """What a plan version gives: feature codes and terms, and where each code stands."""
+    """What a plan version gives: codes and terms, where each code stands, whether any counts by the calendar."""
 
     rows: Sequence[tuple[str, Mapping[str, Any]]]
     places: Mapping[str, Sequence[int]]
+    by_calendar: bool
 
 
 class ShapeMissing(Exception):
@@ -54,6 +56,12 @@ class Shapes:
         return found
 
 
+@lru_cache(maxsize=1024)
+def text_of(found: bytes) -> bytes:
+    """Write a shape as it is kept, when it comes in other words for the same."""
+    return json.dumps(json.loads(found), separators=(",", ":")).encode()
+
+
 def shape_of(text: bytes) -> Shape:
     """Read a shape."""
     rows: list[tuple[str, Mapping[str, Any]]] = []
@@ -62,7 +70,7 @@ def shape_of(text: bytes) -> Shape:
         named = dict(zip(TERMS, terms, strict=True))
         places.setdefault(code, []).append(len(rows))
         rows.append((code, {**named, "warn_at": tuple(named["warn_at"])}))
-    return Shape(rows, places)
+    return Shape(rows, places, any(terms["anchor"] == "calendar" for _code, terms in rows))
 
 
 table = Shapes()

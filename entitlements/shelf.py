@@ -38,12 +38,22 @@ local function version(packet)
     end
     return number
 end
-local old = redis.call('GET', KEYS[1])
-if old and version(old) > version(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
-return 1
+local kept = {}
+for place = 1, #KEYS do
+    local packet, milliseconds, told = ARGV[place * 3 - 1], ARGV[place * 3], ARGV[place * 3 + 1]
+    local old = redis.call('GET', KEYS[place])
+    if old and version(old) > version(packet) then
+        kept[place] = '0'
+    else
+        redis.call('SET', KEYS[place], packet, 'PX', milliseconds)
+        if ARGV[1] ~= '' then redis.call('PUBLISH', ARGV[1], told) end
+        kept[place] = '1'
+    end
+end
+return table.concat(kept)
 """
+# So many are kept by one call of it: the others of Valkey need not wait for more.
+MOST_AT_ONCE = 100
 # A user's packet and how long it stays, as it is asked for most often.
 FIND = b"*2\r\n$4\r\nPTTL\r\n$%(length)d\r\n%(key)b\r\n*2\r\n$3\r\nGET\r\n$%(length)d\r\n%(key)b\r\n"
 Answer = TypeVar("Answer")
@@ -142,16 +152,21 @@ class Shelf:
         due = [ref for ref in shapes if now - self._put_at.get(ref, -SHAPE_AGAIN_SECONDS) >= SHAPE_AGAIN_SECONDS]
         for ref in due:
             commands.append((b"SET", self._key_of_shape(ref), shapes[ref], b"EX", b"%d" % SHAPE_SECONDS))
+        commands += [
+            self._keeping(changes[at : at + MOST_AT_ONCE], tell=tell) for at in range(0, len(changes), MOST_AT_ONCE)
+        ]
+        said = b"".join(self._wire.ask(commands)[len(due) :])
+        self._put_at |= dict.fromkeys(due, now)
+        gauges.STALE_AVOIDED.inc(said.count(b"0"))
+        return [kept == ord("1") for kept in said]
+
+    def _keeping(self, changes: Sequence[Change], *, tell: bool) -> Command:
+        words = [b"EVAL", KEEP.encode(), b"%d" % len(changes), *(self._key(change.user_id) for change in changes)]
+        words.append(self.channel.encode() if tell else b"")
         for change in changes:
             milliseconds = int((max(change.seconds, 0) + LINGER_SECONDS) * 1000)
-            told = (self.channel.encode(), message(change)) if tell else (b"", b"")
-            commands.append(
-                (b"EVAL", KEEP.encode(), b"1", self._key(change.user_id), change.packet, b"%d" % milliseconds, *told)
-            )
-        said = self._wire.ask(commands)[len(due) :]
-        self._put_at |= dict.fromkeys(due, now)
-        gauges.STALE_AVOIDED.inc(said.count(0))
-        return [bool(kept) for kept in said]
+            words += [change.packet, b"%d" % milliseconds, message(change) if tell else b""]
+        return words
 
     def _asking(self, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
         if time.monotonic() < self._away_until:

@@ -7,18 +7,19 @@ never takes the place of a newer one. What was missed lasts as long as it may be
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.conf import settings
 from django.db import connection
 
-from entitlements import facts, gauges, lifetimes, packing, shelf
+from entitlements import facts, fetching, gauges, lifetimes, packing, shelf
 from entitlements.facts import Facts
 from entitlements.flights import Flight, Flights
 from entitlements.listening import Line
 from entitlements.near import Memory
 from entitlements.shapes import ShapeMissing
 from entitlements.shelf import Change, Found
+from entitlements.shelving import Shelving
 from entitlements.stream import listeners
 from events import clock
 
@@ -83,7 +84,10 @@ def forget() -> None:
 
 def change_of(known: Facts) -> Change:
     """Return what is known as it is kept and told."""
-    packet, shapes = packing.pack(known)
+    return _change(known, *packing.pack(known))
+
+
+def _change(known: Facts, packet: bytes, shapes: Mapping[bytes, bytes]) -> Change:
     return Change(known.user_id, packet, lifetimes.seconds(known, clock.near()), shapes)
 
 
@@ -96,7 +100,7 @@ def _fetched(user_id: str) -> Facts:
     try:
         found = shelf.here().find(user_id)
         known = _taken(user_id, found, flight, is_mine=True) if found else None
-        known = known or _read([user_id], {user_id: (flight, True)})[user_id]
+        known = known or _read_one(user_id, flight)
         return known
     finally:
         flights.land(user_id, flight, known)
@@ -133,12 +137,26 @@ def _taken(user_id: str, found: Found, flight: Flight, *, is_mine: bool) -> Fact
     return known
 
 
+def _read_one(user_id: str, flight: Flight) -> Facts:
+    """Read one from Postgres; Valkey gets it when he has his answer."""
+    gauges.MISSES.inc()
+    began = time.monotonic()
+    known, packet, shapes = fetching.fetch(user_id)
+    _learn_catalog(known.catalog)
+    change = _change(known, packet, shapes)
+    if time.monotonic() - began <= SLOWEST_SECONDS:
+        # Of anything newer this process hears, as of all that it remembers.
+        _remember(known, packet, began + change.seconds, flight, is_mine=True)
+        shelving.later(change, began)
+    return known
+
+
 def _read(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[str, Facts]:
     if not user_ids:
         return {}
     gauges.MISSES.inc(len(user_ids))
     began = time.monotonic()
-    read = facts.read_many(user_ids) if len(user_ids) > 1 else {user_ids[0]: facts.fetch(user_ids[0])}
+    read = facts.read_many(user_ids)
     _learn_catalog(max(known.catalog for known in read.values()))
     changes = [change_of(known) for known in read.values()]
     if time.monotonic() - began > SLOWEST_SECONDS:
@@ -160,5 +178,6 @@ def _learn_catalog(catalog: int) -> None:
 
 
 flights = Flights()
+shelving = Shelving(lambda changes: shelf.here().keep_all(changes), oldest=SLOWEST_SECONDS)
 memory = Memory(lambda: int(settings.SNAPSHOT_MEMORY_BYTES))
 line = Line(heard, forget, gauges.HITS_MEMORY.tell)

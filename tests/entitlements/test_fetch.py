@@ -8,7 +8,7 @@ import pytest
 from django.db import DataError, connection, transaction
 
 from config.postgres.base import stands
-from entitlements import facts, grants
+from entitlements import facts, fetching, grants, packing
 from entitlements.grants import Source
 from entitlements.models import SourceType
 from events import clock
@@ -29,14 +29,19 @@ def known(books: None) -> None:
 def test_it_knows_what_the_other_way_knows(known: None, user_id: str) -> None:
     if "\x00" in user_id:
         with pytest.raises(DataError, match="NUL"):
-            facts.fetch(user_id)
+            fetching.fetch(user_id)
         return
-    assert facts.fetch(user_id) == facts.read(user_id)
+    known_far, packet, shapes = fetching.fetch(user_id)
+
+    assert known_far == facts.read(user_id)
+    # Whichever way it came, its shapes have the same names.
+    assert shapes == packing.pack(facts.read(user_id))[1]
+    assert packing.unpack(user_id, packet) == known_far
 
 
 def test_it_tells_the_time_of_the_database(known: None) -> None:
     before = clock.now()
-    facts.fetch("ann")
+    fetching.fetch("ann")
 
     told = clock.peek()
 
@@ -45,18 +50,18 @@ def test_it_tells_the_time_of_the_database(known: None) -> None:
 
 
 def test_a_connection_that_forgot_the_question_hears_it_again(known: None) -> None:
-    asked = facts.fetch("ann")
+    asked = fetching.fetch("ann")
     connection.close()
     with connection.cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")
     connection.close()
 
-    assert facts.fetch("ann") == asked
+    assert fetching.fetch("ann") == asked
 
 
 def test_a_connection_that_was_ended_is_noticed(known: None) -> None:
     """Without asking over it: the pool looks before each use."""
-    asked = facts.fetch("ann")
+    asked = fetching.fetch("ann")
     connection.close()
     with connection.pool.connection() as own:  # type: ignore[attr-defined]
         stands(own)
@@ -65,13 +70,13 @@ def test_a_connection_that_was_ended_is_noticed(known: None) -> None:
         with pytest.raises(Exception, match="terminat"):
             stands(own)
 
-    assert facts.fetch("ann") == asked
+    assert fetching.fetch("ann") == asked
 
 
 def test_it_may_be_the_first_question_of_a_process(known: None) -> None:
     """Nobody has opened the pool yet."""
-    asked = facts.fetch("ann")
+    asked = fetching.fetch("ann")
     connection.close()
     connection.close_pool()  # type: ignore[attr-defined]
 
-    assert facts.fetch("ann") == asked
+    assert fetching.fetch("ann") == asked

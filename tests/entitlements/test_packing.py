@@ -84,7 +84,7 @@ def test_what_is_written_is_read(numbers: list[int], text: str, ids: list[UUID])
     for number in numbers:
         to.number(number)
     to.text(text)
-    to.ids(ids)
+    to.ids([each.bytes for each in ids])
     to.word(text, ["", "a"])
     to.raw(b"rest")
 

@@ -191,6 +191,7 @@ def test_nothing_is_kept_past_its_next_date() -> None:
 
 def test_a_refusal_is_kept_for_five_seconds_at_most() -> None:
     snapshot.current("nobody")
+    wait_until(lambda: snapshot.shelving.is_over)
 
     left = valkey().pttl(f"{ours.APP_NAME}:facts:nobody") / 1000 - shelf.LINGER_SECONDS
     assert 0 < left <= lifetimes.OF_REFUSALS_SECONDS
