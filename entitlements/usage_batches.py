@@ -18,7 +18,7 @@ from entitlements.facts import Facts
 from entitlements.together import Entry, Item
 from entitlements.usage import TRIES, Use
 from events.asking import Asking, KeyReused
-from events.ids import uuid7
+from events.ids import uuid7s
 from events.transactions import whole
 
 MOST = 1000
@@ -79,8 +79,8 @@ def _pool_of(use: Use, known: Mapping[str, Facts]) -> tuple[str, str]:
 class _Draft:
     """The statement as it is put together: each counter once."""
 
-    def __init__(self, known: Mapping[str, Facts], now: datetime):
-        self._known, self._now = known, now
+    def __init__(self, known: Mapping[str, Facts], now: datetime, *, most: int):
+        self._known, self._now, self._ids = known, now, iter(uuid7s(most))
         self._places: dict[tuple[object, ...], int] = {}
         self._payers: dict[tuple[str, str, datetime], Sequence[Entry]] = {}
         self.entries: list[Entry] = []
@@ -101,7 +101,7 @@ class _Draft:
             entry = 0
         said = json.dumps(dict(use.metadata)) if use.metadata else "{}"
         hashed = asked.asking.request_hash
-        self.items.append(Item(uuid7(), asked.asking.principal, key, hashed, use.units, asked.at, said, entry))
+        self.items.append(Item(next(self._ids), asked.asking.principal, key, hashed, use.units, asked.at, said, entry))
         self.drafted.append(asked)
 
     def _paying(self, use: Use, at: datetime) -> Sequence[Entry] | None:
@@ -129,7 +129,7 @@ def _drawn(
     asked: Sequence[_Asked], known: Mapping[str, Facts], named: Mapping[str, int], now: datetime
 ) -> Iterator[tuple[int, Outcome]]:
     """Draw all that fits as a sum. What is not told of here is still to be drawn."""
-    draft = _Draft(known, now)
+    draft = _Draft(known, now, most=len(asked))
     for each in asked:
         draft.add(each, again=named[each.use.event_id] > 1)
     if not draft.entries:
