@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection
 
 from entitlements import draws, purses, snapshot, thresholds, together, usage
+from entitlements.convoys import Convoy, Load
 from entitlements.errors import EntitlementsError
 from entitlements.facts import Facts
 from entitlements.together import Entry, Item
@@ -21,7 +22,8 @@ from events.asking import Asking, KeyReused
 from events.ids import uuid7s
 from events.transactions import whole
 
-MOST = 1000
+# Of one batch; and so many batches go together.
+MOST, MOST_TOGETHER = 1000, 4
 Refusal = EntitlementsError | KeyReused
 
 
@@ -44,11 +46,51 @@ class _Asked(NamedTuple):
 def record_many(uses: Sequence[Use], *, principal: str, now: datetime) -> list[Outcome]:
     """Write down at most 1,000 uses, each for itself as `usage.record` does, and return what became of each.
 
-    In one transaction: what is told here has happened. May be repeated.
+    What is told here has happened. May be repeated.
     """
     # Whether it is still so the statement asks itself.
     known = snapshot.current_many({use.user_id for use in uses})
     asked = [_Asked(place, use, use.asking(principal), use.at or now) for place, use in enumerate(uses)]
+    # Inside a transaction nothing is written beside it.
+    outcomes = {} if connection.in_atomic_block else _carried(asked, known, principal, now)
+    if left := [each for each in asked if each.place not in outcomes]:
+        outcomes |= _left(left, known, principal, now)
+    return [outcomes[each.place] for each in asked]
+
+
+def _carried(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> dict[int, Outcome]:
+    """Draw what is plain and reaches no threshold: one statement for this batch and those that come with it."""
+    named = Counter([each.use.event_id for each in asked])
+    numbers: dict[Entry, int] = {}
+    carried: list[_Asked] = []
+    items: list[Item] = []
+    for each, id in zip(asked, uuid7s(len(asked)), strict=True):
+        use, at = each.use, each.at
+        if use.units < 1 or at > now + usage.AHEAD or named[use.event_id] > 1:
+            continue
+        entry = purses.plain(known[use.user_id], use.feature_code, at)
+        if entry is not None:
+            place = numbers.setdefault(entry, len(numbers) + 1)
+            said = json.dumps(dict(use.metadata)) if use.metadata else "{}"
+            items.append(Item(id, principal, use.event_id, each.asking.request_hash, use.units, at, said, place))
+            carried.append(each)
+    if not items:
+        return {}
+    told = convoy.carry(Load(principal, items, list(numbers), [item.entry for item in items], now))
+    outcomes = {}
+    for number, (each, item) in enumerate(zip(carried, items, strict=True), 1):
+        if told is not None and number not in told.left_out:
+            outcomes[each.place] = Outcome(item.id)
+        elif told is not None and number in told.past:
+            outcomes[each.place] = _again(each, *told.past[number])
+    return outcomes
+
+
+def _again(asked: _Asked, id: UUID, hashed: str) -> Outcome:
+    return Outcome(id, True) if hashed == asked.asking.request_hash else Outcome(error=KeyReused())
+
+
+def _left(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> dict[int, Outcome]:
     for _ in range(TRIES):
         try:
             return _recorded(asked, known, principal, now)
@@ -59,7 +101,7 @@ def record_many(uses: Sequence[Use], *, principal: str, now: datetime) -> list[O
 
 
 @whole
-def _recorded(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> list[Outcome]:
+def _recorded(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> dict[int, Outcome]:
     named = Counter(each.use.event_id for each in asked)
     outcomes = dict(_drawn(asked, known, named, now))
     waiting = [(each.place, each.use) for each in asked if each.place not in outcomes]
@@ -68,7 +110,7 @@ def _recorded(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: st
         waiting.sort(key=lambda each: _pool_of(each[1], known))
     for place, use in waiting:
         outcomes[place] = _alone(use, principal, now)
-    return [outcomes[each.place] for each in asked]
+    return outcomes
 
 
 def _pool_of(use: Use, known: Mapping[str, Facts]) -> tuple[str, str]:
@@ -144,9 +186,7 @@ def _drawn(
         if number not in said.left_out:
             yield each.place, Outcome(item.id)
         elif number in said.past:
-            id, hashed = said.past[number]
-            same = hashed == each.asking.request_hash
-            yield each.place, Outcome(id, True) if same else Outcome(error=KeyReused())
+            yield each.place, _again(each, *said.past[number])
 
 
 def _alone(use: Use, principal: str, now: datetime) -> Outcome:
@@ -155,3 +195,6 @@ def _alone(use: Use, principal: str, now: datetime) -> Outcome:
     except (EntitlementsError, KeyReused) as error:
         return Outcome(error=error)
     return Outcome(row.pk, replayed)
+
+
+convoy = Convoy(most=MOST_TOGETHER)
