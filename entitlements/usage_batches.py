@@ -60,25 +60,17 @@ def record_many(uses: Sequence[Use], *, principal: str, now: datetime) -> list[O
 
 def _carried(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> dict[int, Outcome]:
     """Draw what is plain and reaches no threshold: one statement for this batch and those that come with it."""
-    named = Counter([each.use.event_id for each in asked])
-    numbers: dict[Entry, int] = {}
-    carried: list[_Asked] = []
-    items: list[Item] = []
-    for each, id in zip(asked, uuid7s(len(asked)), strict=True):
-        use, at = each.use, each.at
-        if use.units < 1 or at > now + usage.AHEAD or named[use.event_id] > 1:
-            continue
-        entry = purses.plain(known[use.user_id], use.feature_code, at)
-        if entry is not None:
-            place = numbers.setdefault(entry, len(numbers) + 1)
-            said = json.dumps(dict(use.metadata)) if use.metadata else "{}"
-            items.append(Item(id, principal, use.event_id, each.asking.request_hash, use.units, at, said, place))
-            carried.append(each)
-    if not items:
+    draft = _drafted(asked, known, now)
+    found = zip(draft.drafted, draft.items, strict=True)
+    carried = [(each, item) for each, item in found if item.entry and draft.entries[item.entry - 1].plain]
+    if not carried:
         return {}
-    told = convoy.carry(Load(principal, items, list(numbers), [item.entry for item in items], now))
+    numbers: dict[int, int] = {}
+    places = [numbers.setdefault(item.entry, len(numbers) + 1) for _, item in carried]
+    entries = [draft.entries[place - 1] for place in numbers]
+    told = convoy.carry(Load(principal, [item for _, item in carried], entries, places, now))
     outcomes = {}
-    for number, (each, item) in enumerate(zip(carried, items, strict=True), 1):
+    for number, (each, item) in enumerate(carried, 1):
         if told is not None and number not in told.left_out:
             outcomes[each.place] = Outcome(item.id)
         elif told is not None and number in told.past:
@@ -102,10 +94,9 @@ def _left(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, n
 
 @whole
 def _recorded(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> dict[int, Outcome]:
-    named = Counter(each.use.event_id for each in asked)
-    outcomes = dict(_drawn(asked, known, named, now))
+    outcomes = dict(_drawn(asked, known, now))
     waiting = [(each.place, each.use) for each in asked if each.place not in outcomes]
-    if len(named) == len(asked):
+    if len({each.use.event_id for each in asked}) == len(asked):
         # In one order, so that no two batches wait for each other; those of one pool stay in theirs.
         waiting.sort(key=lambda each: _pool_of(each[1], known))
     for place, use in waiting:
@@ -167,13 +158,17 @@ class _Draft:
         return place
 
 
-def _drawn(
-    asked: Sequence[_Asked], known: Mapping[str, Facts], named: Mapping[str, int], now: datetime
-) -> Iterator[tuple[int, Outcome]]:
-    """Draw all that fits as a sum. What is not told of here is still to be drawn."""
+def _drafted(asked: Sequence[_Asked], known: Mapping[str, Facts], now: datetime) -> _Draft:
+    named = Counter([each.use.event_id for each in asked])
     draft = _Draft(known, now, most=len(asked))
     for each in asked:
         draft.add(each, again=named[each.use.event_id] > 1)
+    return draft
+
+
+def _drawn(asked: Sequence[_Asked], known: Mapping[str, Facts], now: datetime) -> Iterator[tuple[int, Outcome]]:
+    """Draw all that fits as a sum. What is not told of here is still to be drawn."""
+    draft = _drafted(asked, known, now)
     if not draft.entries:
         return
     with connection.cursor() as cursor:
