@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 import psycopg
 
 from entitlements import together
-from entitlements.together import Cells, Entry, Item
+from entitlements.together import Cells, Entry, Item, Said
 from entitlements.usage import Use
 from events.asking import Asking
 from events.groups import Group
@@ -42,58 +43,93 @@ class Gone:
     recorded_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of the uses of one caller, by their places from 1 on, as `Said` tells it."""
+
+    left_out: frozenset[int]
+    past: Mapping[int, tuple[UUID, str]]
+    over: frozenset[int]
+    recorded_at: datetime
+
+
 @dataclass(slots=True, eq=False)
-class _Seat:
-    entry: Entry
+class Load:
+    """The uses of one caller, each of another key: `places` say from 1 on which of the entries pays for it."""
+
+    principal: str
+    items: Sequence[Item]
+    entries: Sequence[Entry]
+    places: Sequence[int]
     now: datetime
-    item: Item
-    cells: Cells
-    gone: Gone | None = None
+    cells: Cells = field(init=False)
+    told: Told | None = None
+
+    def __post_init__(self) -> None:
+        """Write down what can be written before it is this load's turn."""
+        self.cells = together.cells_of_items(self.items)
 
 
 class Convoy:
     """One at a time is under way; it has a connection of its own, which no transaction keeps."""
 
-    def __init__(self) -> None:
-        self.group = Group(self._go, most=MOST, patience=PATIENCE_SECONDS)
+    def __init__(self, *, most: int = MOST) -> None:
+        self.group = Group(self._go, most=most, patience=PATIENCE_SECONDS)
         self.prepared = Prepared("together", PREPARED, lock_milliseconds=LOCK_MILLISECONDS)
 
     def ride(self, use: Use, asking: Asking, entry: Entry, now: datetime) -> Gone | None:
         """Write down a use that `entry` pays for, together with others'. None: ask for it alone."""
-        item = _item(use, asking, now)
-        seat = _Seat(entry, now, item, together.cells_of_item(item))
-        self.group.join(seat)
-        return seat.gone
+        named = uuid7(), asking.principal, use.event_id, asking.request_hash
+        item = Item(*named, use.units, use.at or now, "{}", 1)
+        told = self.carry(Load(asking.principal, (item,), (entry,), (1,), now))
+        if told is None or told.left_out:
+            return None
+        return Gone(item, item.units if told.over else 0, told.recorded_at)
 
-    def _go(self, group: Sequence[_Seat]) -> None:
+    def carry(self, load: Load) -> Told | None:
+        """Write down all of a load that fits. None: ask for it alone."""
+        self.group.join(load)
+        return load.told
+
+    def _go(self, group: Sequence[Load]) -> None:
         # It may have been written down all the same: whoever asks for himself is told so.
         with suppress(psycopg.Error), stops.around("commit.entitlements.convoys._go"):
-            self._draw(group)
+            self._draw(_apart(group))
 
-    def _draw(self, group: Sequence[_Seat]) -> None:
-        # Of two under one id the second is told what became of the first.
-        named: dict[tuple[str, str], _Seat] = {}
-        for seat in group:
-            named.setdefault((seat.item.principal, seat.item.key), seat)
-        seats = list(named.values())
+    def _draw(self, loads: Sequence[Load]) -> None:
         numbers: dict[Entry, int] = {}
-        places = [numbers.setdefault(seat.entry, len(numbers) + 1) for seat in seats]
-        now = min([seat.now for seat in seats])
-        words = together.packed(list(numbers), [seat.cells for seat in seats], places, now=now)
+        places: list[int] = []
+        for load in loads:
+            own = [numbers.setdefault(entry, len(numbers) + 1) for entry in load.entries]
+            places += [own[place - 1] for place in load.places]
+        now = min([load.now for load in loads])
+        words = together.packed(numbers, [load.cells for load in loads], places, now=now)
         said = together.said(self.prepared.run(words)[0])
-        for number, (seat, place) in enumerate(zip(seats, places, strict=True), 1):
-            if number not in said.left_out:
-                seat.gone = Gone(seat.item, seat.item.units if place in said.over else 0, said.recorded_at)
+        before = 0
+        for load in loads:
+            load.told = _told(said, places, before, before + len(load.items))
+            before += len(load.items)
 
 
-def _item(use: Use, asking: Asking, now: datetime) -> Item:
-    return Item(
-        uuid7(),
-        asking.principal,
-        use.event_id,
-        asking.request_hash,
-        use.units,
-        use.at or now,
-        "{}",
-        0,
+def _apart(group: Sequence[Load]) -> list[Load]:
+    """Leave out who brings an id that another has brought: he is told what became of it when he asks for himself."""
+    named: dict[str, set[str]] = {}
+    loads = []
+    for load in group:
+        keys, taken = {item.key for item in load.items}, named.setdefault(load.principal, set())
+        if taken.isdisjoint(keys):
+            taken |= keys
+            loads.append(load)
+    return loads
+
+
+def _told(said: Said, places: Sequence[int], before: int, end: int) -> Told:
+    """Tell one load, whose uses are those after `before`, to `end`."""
+    return Told(
+        frozenset([place - before for place in said.left_out if before < place <= end]),
+        {place - before: row for place, row in said.past.items() if before < place <= end},
+        frozenset([number for number, place in enumerate(places[before:end], 1) if place in said.over])
+        if said.over
+        else frozenset(),
+        said.recorded_at,
     )

@@ -20,7 +20,7 @@ STATEMENT = """
 """
 # Those of so many counters are kept as they are written.
 ENTRIES_KEPT = 4096
-# The values of a row, each as it stands among its column's.
+# A value of each column, or several with commas between, as they stand there.
 Cells = tuple[str, ...]
 
 
@@ -101,15 +101,17 @@ def words(entries: Sequence[Entry], items: Sequence[Item], *, now: datetime, tel
 @lru_cache(maxsize=ENTRIES_KEPT)
 def cells_of_entry(entry: Entry) -> Cells:
     """Write an entry as it stands in the columns of STATEMENT."""
-    return _cells(WRITERS[: len(Entry._fields)], entry)
+    return tuple([write((cell,))[1:-1] for write, cell in zip(WRITERS, entry, strict=False)])
 
 
-def cells_of_item(item: Item) -> Cells:
-    """Write the same of a use, but for its place: whoever waits has the time for it."""
-    return _cells(WRITERS[len(Entry._fields) : -1], item[:-1])
+def cells_of_items(items: Sequence[Item]) -> Cells:
+    """Write the columns of uses, but for their places: whoever waits has the time for it."""
+    columns = list(zip(*items, strict=True))[:-1]
+    writers = WRITERS[len(Entry._fields) : -1]
+    return tuple([write(column)[1:-1] for write, column in zip(writers, columns, strict=True)])
 
 
-def packed(entries: Sequence[Entry], items: Sequence[Cells], places: Sequence[int], *, now: datetime) -> list[str]:
+def packed(entries: Iterable[Entry], items: Sequence[Cells], places: Sequence[int], *, now: datetime) -> list[str]:
     """Return the same as `words`, without telling, of what is written already."""
     columns = (*zip(*map(cells_of_entry, entries), strict=True), *zip(*items, strict=True))
     return [*("{" + ",".join(column) + "}" for column in columns), _words(places), now.isoformat(), "false"]
@@ -125,10 +127,6 @@ def said(row: Sequence[Any]) -> Said:
         crossed or (),
         recorded_at,
     )
-
-
-def _cells(writers: Sequence[Callable[[Any], str]], row: Sequence[Any]) -> Cells:
-    return tuple([write((cell,))[1:-1] for write, cell in zip(writers, row, strict=True)])
 
 
 def _texts(column: Sequence[str]) -> str:

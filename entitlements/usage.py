@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection
@@ -27,6 +28,8 @@ from events.transactions import TRANSIENT, whole
 # Clocks of senders run ahead so much at most.
 AHEAD = timedelta(minutes=5)
 TRIES = 5
+# Who uses something uses it again: all that differs is the id.
+HASHES_KEPT = 16_384
 Result = TypeVar("Result")
 
 
@@ -43,8 +46,16 @@ class Use:
 
     def asking(self, principal: str) -> Asking:
         """Return who asks, under which key, for what."""
+        if self.at is None and not self.metadata:
+            return Asking(principal, self.event_id, _hashed_now(self.user_id, self.feature_code, self.units))
         said = {"user_id": self.user_id, "feature_code": self.feature_code, "units": self.units, "at": self.at}
         return Asking.of(principal, self.event_id, {**said, "metadata": dict(self.metadata)})
+
+
+@lru_cache(maxsize=HASHES_KEPT)
+def _hashed_now(user_id: str, feature_code: str, units: int) -> str:
+    said = {"user_id": user_id, "feature_code": feature_code, "units": units, "at": None, "metadata": {}}
+    return Asking.of("", None, said).request_hash
 
 
 def record(use: Use, *, principal: str, now: datetime) -> tuple[UsageEvent, bool]:

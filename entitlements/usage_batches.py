@@ -13,15 +13,17 @@ from uuid import UUID
 from django.db import IntegrityError, connection
 
 from entitlements import draws, purses, snapshot, thresholds, together, usage
+from entitlements.convoys import Convoy, Load
 from entitlements.errors import EntitlementsError
 from entitlements.facts import Facts
 from entitlements.together import Entry, Item
 from entitlements.usage import TRIES, Use
 from events.asking import Asking, KeyReused
-from events.ids import uuid7
+from events.ids import uuid7s
 from events.transactions import whole
 
-MOST = 1000
+# Of one batch; and so many batches go together.
+MOST, MOST_TOGETHER = 1000, 4
 Refusal = EntitlementsError | KeyReused
 
 
@@ -44,11 +46,43 @@ class _Asked(NamedTuple):
 def record_many(uses: Sequence[Use], *, principal: str, now: datetime) -> list[Outcome]:
     """Write down at most 1,000 uses, each for itself as `usage.record` does, and return what became of each.
 
-    In one transaction: what is told here has happened. May be repeated.
+    What is told here has happened. May be repeated.
     """
     # Whether it is still so the statement asks itself.
     known = snapshot.current_many({use.user_id for use in uses})
     asked = [_Asked(place, use, use.asking(principal), use.at or now) for place, use in enumerate(uses)]
+    # Inside a transaction nothing is written beside it.
+    outcomes = {} if connection.in_atomic_block else _carried(asked, known, principal, now)
+    if left := [each for each in asked if each.place not in outcomes]:
+        outcomes |= _left(left, known, principal, now)
+    return [outcomes[each.place] for each in asked]
+
+
+def _carried(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> dict[int, Outcome]:
+    """Draw what is plain and reaches no threshold: one statement for this batch and those that come with it."""
+    draft = _drafted(asked, known, now)
+    found = zip(draft.drafted, draft.items, strict=True)
+    carried = [(each, item) for each, item in found if item.entry and draft.entries[item.entry - 1].plain]
+    if not carried:
+        return {}
+    numbers: dict[int, int] = {}
+    places = [numbers.setdefault(item.entry, len(numbers) + 1) for _, item in carried]
+    entries = [draft.entries[place - 1] for place in numbers]
+    told = convoy.carry(Load(principal, [item for _, item in carried], entries, places, now))
+    outcomes = {}
+    for number, (each, item) in enumerate(carried, 1):
+        if told is not None and number not in told.left_out:
+            outcomes[each.place] = Outcome(item.id)
+        elif told is not None and number in told.past:
+            outcomes[each.place] = _again(each, *told.past[number])
+    return outcomes
+
+
+def _again(asked: _Asked, id: UUID, hashed: str) -> Outcome:
+    return Outcome(id, True) if hashed == asked.asking.request_hash else Outcome(error=KeyReused())
+
+
+def _left(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> dict[int, Outcome]:
     for _ in range(TRIES):
         try:
             return _recorded(asked, known, principal, now)
@@ -59,16 +93,15 @@ def record_many(uses: Sequence[Use], *, principal: str, now: datetime) -> list[O
 
 
 @whole
-def _recorded(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> list[Outcome]:
-    named = Counter(each.use.event_id for each in asked)
-    outcomes = dict(_drawn(asked, known, named, now))
+def _recorded(asked: Sequence[_Asked], known: Mapping[str, Facts], principal: str, now: datetime) -> dict[int, Outcome]:
+    outcomes = dict(_drawn(asked, known, now))
     waiting = [(each.place, each.use) for each in asked if each.place not in outcomes]
-    if len(named) == len(asked):
+    if len({each.use.event_id for each in asked}) == len(asked):
         # In one order, so that no two batches wait for each other; those of one pool stay in theirs.
         waiting.sort(key=lambda each: _pool_of(each[1], known))
     for place, use in waiting:
         outcomes[place] = _alone(use, principal, now)
-    return [outcomes[each.place] for each in asked]
+    return outcomes
 
 
 def _pool_of(use: Use, known: Mapping[str, Facts]) -> tuple[str, str]:
@@ -79,8 +112,8 @@ def _pool_of(use: Use, known: Mapping[str, Facts]) -> tuple[str, str]:
 class _Draft:
     """The statement as it is put together: each counter once."""
 
-    def __init__(self, known: Mapping[str, Facts], now: datetime):
-        self._known, self._now = known, now
+    def __init__(self, known: Mapping[str, Facts], now: datetime, *, most: int):
+        self._known, self._now, self._ids = known, now, iter(uuid7s(most))
         self._places: dict[tuple[object, ...], int] = {}
         self._payers: dict[tuple[str, str, datetime], Sequence[Entry]] = {}
         self.entries: list[Entry] = []
@@ -101,7 +134,7 @@ class _Draft:
             entry = 0
         said = json.dumps(dict(use.metadata)) if use.metadata else "{}"
         hashed = asked.asking.request_hash
-        self.items.append(Item(uuid7(), asked.asking.principal, key, hashed, use.units, asked.at, said, entry))
+        self.items.append(Item(next(self._ids), asked.asking.principal, key, hashed, use.units, asked.at, said, entry))
         self.drafted.append(asked)
 
     def _paying(self, use: Use, at: datetime) -> Sequence[Entry] | None:
@@ -125,13 +158,17 @@ class _Draft:
         return place
 
 
-def _drawn(
-    asked: Sequence[_Asked], known: Mapping[str, Facts], named: Mapping[str, int], now: datetime
-) -> Iterator[tuple[int, Outcome]]:
-    """Draw all that fits as a sum. What is not told of here is still to be drawn."""
-    draft = _Draft(known, now)
+def _drafted(asked: Sequence[_Asked], known: Mapping[str, Facts], now: datetime) -> _Draft:
+    named = Counter([each.use.event_id for each in asked])
+    draft = _Draft(known, now, most=len(asked))
     for each in asked:
         draft.add(each, again=named[each.use.event_id] > 1)
+    return draft
+
+
+def _drawn(asked: Sequence[_Asked], known: Mapping[str, Facts], now: datetime) -> Iterator[tuple[int, Outcome]]:
+    """Draw all that fits as a sum. What is not told of here is still to be drawn."""
+    draft = _drafted(asked, known, now)
     if not draft.entries:
         return
     with connection.cursor() as cursor:
@@ -144,9 +181,7 @@ def _drawn(
         if number not in said.left_out:
             yield each.place, Outcome(item.id)
         elif number in said.past:
-            id, hashed = said.past[number]
-            same = hashed == each.asking.request_hash
-            yield each.place, Outcome(id, True) if same else Outcome(error=KeyReused())
+            yield each.place, _again(each, *said.past[number])
 
 
 def _alone(use: Use, principal: str, now: datetime) -> Outcome:
@@ -155,3 +190,6 @@ def _alone(use: Use, principal: str, now: datetime) -> Outcome:
     except (EntitlementsError, KeyReused) as error:
         return Outcome(error=error)
     return Outcome(row.pk, replayed)
+
+
+convoy = Convoy(most=MOST_TOGETHER)

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import structlog
 from django.db import connection
+from psycopg.abc import Transformer as Reader
 from psycopg.adapt import Transformer
 from psycopg.pq import ConnStatus, ExecStatus
 
@@ -31,7 +32,7 @@ class Prepared:
             f" -c lock_timeout={lock_milliseconds} -c statement_timeout={STATEMENT_SECONDS}s -c timezone=UTC"
         )
         self._own: psycopg.Connection[Any] | None = None
-        self._reader: Transformer | None = None
+        self._reader: Reader | None = None
         self._pid = 0
         self._still_until = 0.0
 

@@ -16,24 +16,26 @@ from entitlements.models import UsageCounter, UsageEvent
 from entitlements.usage import Use
 from entitlements.usage_batches import MOST, Outcome
 
-LONGEST = {"user_id": 255, "feature_code": 100, "event_id": 255}
+LONGEST_USER_ID, LONGEST_FEATURE_CODE, LONGEST_OWN_ID = 255, 100, 255
 LONGEST_EVENT_ID = 512
 # A counter holds 9,000 times as many.
 MOST_UNITS = 10**15
 UNITS: dict[str, Any] = {"min_value": -MOST_UNITS, "max_value": MOST_UNITS}
-PLAIN = {*LONGEST, "units", "at"}
+PLAIN = {"user_id", "feature_code", "event_id", "units", "at"}
 MOMENT = fields.Moment()
 
 
 class UsageSaid(Strict):
     """One use. The same `event_id` is counted once."""
 
-    user_id = fields.Text(max_length=255)
-    feature_code = fields.Text(max_length=100)
+    user_id = fields.Text(max_length=LONGEST_USER_ID)
+    feature_code = fields.Text(max_length=LONGEST_FEATURE_CODE)
     units = fields.Integer(
         **UNITS, default=1, help_text="Below 0 only to give back what is counted and not used up: seats."
     )
-    event_id = fields.Text(max_length=255, help_text="Your own name of this use; it belongs to your token's subject.")
+    event_id = fields.Text(
+        max_length=LONGEST_OWN_ID, help_text="Your own name of this use; it belongs to your token's subject."
+    )
     at = fields.Moment(required=False, help_text="When it was used; now when left out.")
     metadata = fields.Metadata(required=False)
 
@@ -217,15 +219,24 @@ def read_each(rows: Sequence[Any], *, cloud: bool) -> tuple[dict[int, Use], dict
 
 def plain_use(row: Mapping[str, Any]) -> Use | None:
     """Read a row that is in no way unusual; a thousand serializers cost ten times what they write down."""
-    names, units = [row.get(name) for name in LONGEST], row.get("units", 1)
-    texts = all(type(name) is str and 0 < len(name) <= most for name, most in zip(names, LONGEST.values(), strict=True))
-    if not texts or type(units) is not int or abs(units) > MOST_UNITS or not row.keys() <= PLAIN:
+    user_id, feature_code, event_id = row.get("user_id"), row.get("feature_code"), row.get("event_id")
+    units = row.get("units", 1)
+    if not (
+        type(user_id) is str
+        and type(feature_code) is str
+        and type(event_id) is str
+        and type(units) is int
+        and 0 < len(user_id) <= LONGEST_USER_ID
+        and 0 < len(feature_code) <= LONGEST_FEATURE_CODE
+        and 0 < len(event_id) <= LONGEST_OWN_ID
+        and -MOST_UNITS <= units <= MOST_UNITS
+        and row.keys() <= PLAIN
+    ):
         return None
     try:
         at = MOMENT.run_validation(row["at"]) if "at" in row else None
     except serializers.ValidationError:
         return None
-    user_id, feature_code, event_id = map(str, names)
     return Use(user_id, feature_code, units, event_id, at)
 
 
