@@ -32,7 +32,15 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     # A bell that cannot be rung at once is not worth waiting for: a buyer is.
     task_publish_retry=False,
-    broker_transport_options={"socket_connect_timeout": 0.5, "socket_timeout": 1, "retry_on_timeout": False},
+    # Kombu's own would try again after two seconds, and after four.
+    broker_transport_options={
+        "socket_connect_timeout": 0.5,
+        "socket_timeout": 1,
+        "retry_on_timeout": False,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0,
+    },
     timezone="UTC",
     beat_schedule={
         "ask again about what is unknown": {"task": "billing.settle_unknown", "schedule": 60.0},

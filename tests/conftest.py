@@ -18,6 +18,7 @@ from tests import shown as figures
 from tests.books import empty, require_whole
 from tests.buyer import Buyer
 from tests.events.mailbox import Mailbox
+from tests.patience import be_patient
 from tests.stripe_side import StripeSide
 
 shown = figures.shown
@@ -28,6 +29,12 @@ END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datna
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures that the tests have shown."""
     figures.report(terminalreporter)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient() -> None:
+    """Let no moment in which this process stands still pass for a Valkey that is away."""
+    be_patient()
 
 
 @pytest.fixture(scope="session")

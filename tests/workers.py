@@ -18,6 +18,8 @@ def pytest_configure() -> None:
     server, _, database = settings.REDIS_URL.rpartition("/")
     # Or every new client of the tests would read all static files first.
     settings.WHITENOISE_AUTOREFRESH = True
+    # A million rounds for each login are Django's to show.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.REDIS_URL = app.conf.broker_url = os.environ["REDIS_URL"] = f"{server}/{(int(database) + number) % 16}"
 
 

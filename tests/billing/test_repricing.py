@@ -31,7 +31,8 @@ PATH = "/api/v1/subscriptions"
 
 
 def charged() -> list[int]:
-    return list(Payment.objects.filter(status="succeeded").order_by("paid_at").values_list("captured_minor", flat=True))
+    paid = Payment.objects.filter(status="succeeded").order_by("paid_at", "pk")
+    return list(paid.values_list("captured_minor", flat=True))
 
 
 def answer(subscription: Subscription, accept: Any = True, client: Any = None) -> Any:

@@ -157,7 +157,7 @@ def test_a_refund_or_dispute_of_an_older_period_takes_no_access(buyer: Buyer) ->
     """That period is over; the one that runs is paid. The money is booked all the same."""
     subscription = buyer.subscribe()
     pass_time(buyer, subscription.current_period_end + 2 * HOUR)
-    older, last = Payment.objects.order_by("paid_at")
+    older, last = Payment.objects.order_by("paid_at", "pk")
     at = subscription.current_period_end + 3 * HOUR
 
     made = buyer.stripe.control("disputes", charge=older.stripe_charge_id)

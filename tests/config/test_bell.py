@@ -8,11 +8,12 @@ import pytest
 from celery import Celery
 
 from config.celery import Bell
+from config.celery import app as ours
 
 
 def task_of(broker: str):  # noqa: ANN201 (Celery has no types)
     app = Celery("test", broker=broker, set_as_current=False)
-    app.conf.broker_transport_options = {"socket_connect_timeout": 0.5, "socket_timeout": 1}
+    app.conf.broker_transport_options = ours.conf.broker_transport_options
     return app.task(name="test.look", shared=False)(look)
 
 

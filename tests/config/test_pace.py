@@ -28,7 +28,7 @@ def test_calls_beyond_the_pace_wait(settings: LazySettings, valkey: bool) -> Non
         pace.wait(kind, per_second=15)
 
     limiting._away_until = 0.0
-    assert 1.9 < time.monotonic() - began < 5
+    assert 1.9 < time.monotonic() - began < pace.LONGEST_SECONDS
 
 
 def test_without_a_limit_nobody_waits() -> None:
@@ -38,7 +38,7 @@ def test_without_a_limit_nobody_waits() -> None:
     for _ in range(1000):
         pace.wait("x", per_second=0)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < pace.LONGEST_SECONDS
 
 
 def test_pages_of_a_list_are_fetches_of_their_kind(buyer: Buyer, settings: LazySettings) -> None:

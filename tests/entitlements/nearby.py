@@ -17,6 +17,7 @@ from entitlements.models import SourceType
 from events import clock
 from pricing.models import Plan, PlanVersion
 from tests.entitlements.conftest import DAY
+from tests.patience import no_patience
 
 PATIENCE_SECONDS = 20
 GIFT = Source(SourceType.MANUAL, "gift-1")
@@ -42,7 +43,7 @@ def a_line() -> Iterator[None]:
 @contextmanager
 def silence() -> Iterator[str]:
     """A Valkey that takes connections and never answers; gives its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", 0)) as server, no_patience():
         yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
 
 

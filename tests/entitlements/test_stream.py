@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -16,6 +17,8 @@ from django.conf import LazySettings
 from django.db import connection
 
 from entitlements import snapshot, stream
+from entitlements.grants import Source
+from entitlements.models import SourceType
 from pricing.models import Feature
 from tests.api import api, token
 from tests.entitlements.nearby import NOWHERE, give, revoke, wait_until
@@ -79,7 +82,7 @@ def listening(url: str, user_id: str = "ann", seen: str | None = None) -> Iterat
 def wait_until_left() -> None:
     def rung() -> bool:
         with suppress(Exception):
-            give("ann", days=int(time.monotonic()) % 300 + 1)
+            give("ann", Source(SourceType.MANUAL, str(uuid4())))
         return stream.listeners._count == 0
 
     wait_until(rung)

@@ -170,7 +170,10 @@ def test_after_a_failure_nobody_waits(lossy: Ways, client_of: Clients) -> None:
     way = lossy(1000)
     client = client_of(way.url, fail_policy={"export": "open"})
 
-    said = {client.check(f"user-{number}", "export").reason_code for number in range(20)}
+    said = {client.check("anna", "export").reason_code}
+    # However slow the machine is, the second is not over.
+    client._away_until += 60
+    said |= {client.check(f"user-{number}", "export").reason_code for number in range(20)}
 
     assert said == {"fallback_open"}
     assert len(way.requests) == PATIENT.tries
@@ -310,7 +313,7 @@ def test_a_token_can_be_made_for_each_request(url: str, client_of: Clients) -> N
 def test_too_many_questions_are_told_and_never_opened(url: str, client_of: Clients, settings: LazySettings) -> None:
     """Else whoever asks much would open what is closed."""
     settings.RATE_LIMITED, settings.RATE_LIMITS = True, {**settings.RATE_LIMITS, "service_checks": 1}
-    client = client_of(url, fail_policy={"export": "open"}, questions=Patience(total=0.5))
+    client = client_of(url, fail_policy={"export": "open"})
 
     assert client.check("anna", "export")
     with pytest.raises(Refused) as caught:
