@@ -33,10 +33,9 @@ PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE, FORMAT_MODULE_PATH = "en", "config.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
-FORMAT_MODULE_PATH = "config.formats"
 
 INSTALLED_APPS = [
     "unfold",
