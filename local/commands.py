@@ -42,8 +42,9 @@ def prove(home: Home, arguments: list[str]) -> int:
 def test(home: Home, arguments: list[str]) -> int:
     """Run the tests on the given or the embedded servers; all of them on every core. Exit code of pytest."""
     home.make()
-    # A file stays with one worker: its tests share figures and processes.
-    arguments = arguments or ["--numprocesses", str(min(os.cpu_count() or 1, 6)), "--dist", "loadfile"]
+    # A file stays with one worker: its tests share figures and processes. tests/workers.py says which comes first.
+    workers = str(min(os.cpu_count() or 1, 6))
+    arguments = arguments or ["--numprocesses", workers, "--dist", "loadfile", "--no-loadscope-reorder"]
     with lock.held(home.var / "tests.lock", waiting="The tests run already in this clone; waiting for them"):
         running.end(running.marked(home, "tests"))
         return _with_servers(home, [sys.executable, "-m", "pytest", *arguments], test_environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,6 +11,25 @@ from django.conf import settings
 
 from config.celery import app
 from tests import shown
+
+# Those that take longest come first, the longest at the head, so that no worker is left with one of them at the end.
+LONGEST = (
+    "tests/fuzz/test_corpora.py",
+    "tests/fuzz/test_corpora_in_addresses.py",
+    "tests/billing/test_kills.py",
+    "tests/fuzz/test_schema_inside.py",
+    "tests/fuzz/test_schema.py",
+    "tests/billing/test_races.py",
+    "tests/test_mirror_tables.py",
+    "tests/local/test_stack.py",
+    "tests/billing/test_outages.py",
+    "tests/billing/test_histories.py",
+    "tests/config/test_matrix.py",
+    "tests/vault/test_rotation.py",
+    "tests/entitlements/test_freshness.py",
+    "tests/proof/test_on_farebox.py",
+    "tests/test_canaries.py",
+)
 
 
 def pytest_configure() -> None:
@@ -21,6 +41,18 @@ def pytest_configure() -> None:
     # A million rounds for each login are Django's to show.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.REDIS_URL = app.conf.broker_url = os.environ["REDIS_URL"] = f"{server}/{(int(database) + number) % 16}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the files, each whole, into the order in which workers take them: LONGEST, then those of many tests."""
+    counts = Counter(_file(item) for item in items)
+    ranks = {file: rank for rank, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: (ranks.get(_file(item), len(ranks)), -counts[_file(item)], _file(item)))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
