@@ -77,7 +77,8 @@ class Measurement:
         self._seed(FEWEST_COLD_ROWS if "cold" in groups else FEWEST_ROWS)
         if "usage" in groups:
             self._floors()
-        paths = [path for path in PATHS if path.group in {"F0", *groups} and self._can(path)]
+        beside = {"warm"} if "bulk" in groups else set()
+        paths = [path for path in PATHS if (path.group in {"F0", *groups} or path.name in beside) and self._can(path)]
         self._alternate(paths)
         if "usage" in groups:
             url = self._place.environment["DATABASE_URL"]
