@@ -285,6 +285,7 @@ UNFOLD = {
     "SITE_URL": reverse_lazy("home"),
     "SITE_ICON": lambda request: static("farebox/mark.svg"),
     "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "billing.admin.waiting.dashboard",
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("farebox/mark.svg")},
     ],
