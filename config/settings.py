@@ -286,9 +286,7 @@ UNFOLD = {
     "SITE_ICON": lambda request: static("farebox/mark.svg"),
     "SHOW_HISTORY": True,
     "DASHBOARD_CALLBACK": "billing.admin.waiting.dashboard",
-    "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("farebox/mark.svg")},
-    ],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("farebox/mark.svg")}],
     "STYLES": [lambda request: static("farebox/admin.css")],
 }
 
