@@ -285,9 +285,8 @@ UNFOLD = {
     "SITE_URL": reverse_lazy("home"),
     "SITE_ICON": lambda request: static("farebox/mark.svg"),
     "SHOW_HISTORY": True,
-    "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("farebox/mark.svg")},
-    ],
+    "DASHBOARD_CALLBACK": "billing.admin.waiting.dashboard",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("farebox/mark.svg")}],
     "STYLES": [lambda request: static("farebox/admin.css")],
 }
 

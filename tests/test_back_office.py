@@ -146,3 +146,19 @@ def test_a_very_long_list_is_not_counted(staff: Client, monkeypatch: pytest.Monk
         assert Pages(rows.filter(zone="A"), 100).count == rows.filter(zone="A").count()
 
     assert ["reltuples" in query["sql"] for query in asked] == [True, False, False, False]
+
+
+def test_the_first_page_says_what_waits_for_a_person(staff: Client, buyer: Buyer) -> None:
+    """Open findings, dead events and flagged zones, each with the way to its rows; nothing where nothing waits."""
+    before = staff.get(reverse("admin:index")).content.decode()
+    buyer.buy()
+    Finding.objects.create(kind="amount", object="pi_1", data={})
+
+    page = staff.get(reverse("admin:index"))
+
+    assert "Waits for you" not in before
+    waiting = {each["words"]: each for each in page.context["waiting"]}
+    assert {words: each["count"] for words, each in waiting.items()} == {"zone checks to decide": 1, "open findings": 1}
+    for each in waiting.values():
+        listed = staff.get(each["page"])
+        assert (listed.status_code, listed.context["cl"].result_count) == (200, 1)
