@@ -5,6 +5,7 @@ request, a row or an error are not among them.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import threading
@@ -112,6 +113,8 @@ SHARED: list[Processor] = [
 
 _waiting: deque[str] = deque()
 _writing = threading.Lock()
+# The one who wrote when the process was copied is not there to go on.
+os.register_at_fork(after_in_child=lambda: globals().update(_waiting=deque(), _writing=threading.Lock()))
 
 
 def write(logger: str, lines: str) -> None:
