@@ -135,7 +135,8 @@ def write(logger: str, lines: str) -> None:
 
 def _tell(lines: str) -> None:
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
+        # One that writes to a file has no stream before its first line and after its last.
+        if isinstance(handler, logging.StreamHandler) and handler.stream is not None:
             try:
                 with handler.lock:  # type: ignore[union-attr]
                     handler.stream.write(lines)
