@@ -5,8 +5,11 @@ request, a row or an error are not among them.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
+import threading
+from collections import deque
 from typing import Any
 
 import structlog
@@ -108,18 +111,39 @@ SHARED: list[Processor] = [
 ]
 
 
+_waiting: deque[str] = deque()
+_writing = threading.Lock()
+# The one who wrote when the process was copied is not there to go on.
+os.register_at_fork(after_in_child=lambda: globals().update(_waiting=deque(), _writing=threading.Lock()))
+
+
 def write(logger: str, lines: str) -> None:
     """Write lines of level INFO as the handlers would, where their way takes longer than the work they tell of.
 
     Each is JSON with fields of FIELDS in their order, `message` and `caller` last; only what is known to be harmless.
+    Whoever comes while another writes leaves his lines to him.
     """
     if not logging.getLogger(logger).isEnabledFor(logging.INFO):
         return
+    _waiting.append(lines)
+    while _waiting and _writing.acquire(blocking=False):
+        try:
+            _tell("".join(_waiting.popleft() for _ in range(len(_waiting))))
+        finally:
+            _writing.release()
+
+
+def _tell(lines: str) -> None:
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
-            with handler.lock:  # type: ignore[union-attr]
-                handler.stream.write(lines)
-                handler.flush()
+        # One that writes to a file has no stream before its first line and after its last.
+        if isinstance(handler, logging.StreamHandler) and handler.stream is not None:
+            try:
+                with handler.lock:  # type: ignore[union-attr]
+                    handler.stream.write(lines)
+                    handler.flush()
+            except (OSError, ValueError):
+                # No request fails because nobody reads its line.
+                handler.handleError(logging.makeLogRecord({"msg": "A line could not be written."}))
 
 
 def configuration(level: str, *, insecure: bool = False) -> dict[str, Any]:

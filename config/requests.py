@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -51,6 +52,15 @@ def identify(get_response: Handler) -> Handler:
 def id_of(asked: str) -> str:
     """Return the id that the caller asked for, when it is a plain token, else a new one."""
     return asked if REQUEST_ID.fullmatch(asked) else numbered()
+
+
+def _named_anew() -> None:
+    global PROCESS
+    PROCESS = token_hex(10)
+
+
+# A copied process has the same number before it.
+os.register_at_fork(after_in_child=_named_anew)
 
 
 def numbered() -> str:

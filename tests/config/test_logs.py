@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -107,11 +109,10 @@ def test_a_library_s_line_is_told_without_its_arguments(lines: Callable[[], list
 def test_the_line_of_a_request_is_as_the_handlers_would_write_it(lines: Callable[[], list[dict[str, Any]]]) -> None:
     """It is put together by hand: the same fields in the same order, whatever stands in them."""
     said: dict[str, Any] = {"method": "GET", "route": "a%b/<user:user_id>", "code": 200, "user_id": 'an"na\u2028\n%s家'}
-    context.request_id.set("r-1")
-    context.actor.set(f"user:{said['user_id']}")
 
-    requests.tell(said["method"], said["route"], said["code"], 0.01234, user_id=said["user_id"])
-    structlog.get_logger("farebox.tests").info("request", **said, duration_ms=12.3)
+    with context.acting(f"user:{said['user_id']}"):
+        requests.tell(said["method"], said["route"], said["code"], 0.01234, user_id=said["user_id"])
+        structlog.get_logger("farebox.tests").info("request", **said, duration_ms=12.3)
 
     ours, theirs = lines()
     assert set(ours) == set(theirs)
@@ -119,3 +120,37 @@ def test_the_line_of_a_request_is_as_the_handlers_would_write_it(lines: Callable
         name: theirs[name] for name in theirs if name not in ("timestamp", "caller")
     }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", ours["timestamp"])
+
+
+def test_every_line_is_written_once_also_by_many_at_once(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    """Who comes while another writes leaves his line to him."""
+    ready = threading.Barrier(8)
+
+    def tell(thread: int) -> None:
+        ready.wait()
+        for number in range(200):
+            requests.tell("GET", f"{thread}/{number}", 200, 0.001)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(tell, range(8)))
+
+    told = [line["route"] for line in lines()]
+    assert sorted(told) == sorted(f"{thread}/{number}" for thread in range(8) for number in range(200))
+    assert all(
+        [route for route in told if route.startswith(f"{thread}/")] == [f"{thread}/{number}" for number in range(200)]
+        for thread in range(8)
+    )
+
+
+def test_a_line_that_cannot_be_written_fails_no_request(capsys: pytest.CaptureFixture[str]) -> None:
+    """The pipe is gone: it is told where faults are told, and the next is tried again."""
+    closed = io.StringIO()
+    closed.close()
+    handler = logging.StreamHandler(closed)
+    logging.getLogger().addHandler(handler)
+
+    for _ in range(2):
+        requests.tell("GET", "x", 200, 0.001)
+
+    logging.getLogger().removeHandler(handler)
+    assert capsys.readouterr().err.count("Message: 'A line could not be written.'") == 2
