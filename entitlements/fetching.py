@@ -75,28 +75,31 @@ def fetch(user_id: str) -> Fetched:
     # To libpq it would be the end of the text.
     if "\x00" in user_id:
         return _kept(facts.read(user_id))
-    asked, pool = time.monotonic(), connection.pool  # type: ignore[attr-defined]
+    pool = connection.pool  # type: ignore[attr-defined]
     # Django opens it with its own first question, which may not have come yet.
     pool.open()
     with connection.wrap_database_errors:
         own = pool.getconn()
         try:
-            found = _prepared(own.pgconn, user_id.encode())
+            found, asked = _prepared(own.pgconn, user_id.encode())
         finally:
             pool.putconn(own)
-    if found is None:
+    if found.status != ExecStatus.TUPLES_OK:
         return _kept(facts.read(user_id))
     if time.monotonic() - asked < SOON_SECONDS:
         clock.learn(clock.EPOCH + timedelta(microseconds=_number(found, 0, 4)), asked)
     return _packed(user_id, found)
 
 
-def _prepared(line: PGconn, user_id: bytes) -> PGresult | None:
+def _prepared(line: PGconn, user_id: bytes) -> tuple[PGresult, float]:
+    """Return the answer, and when the question was asked that it answers."""
+    asked = time.monotonic()
     found = line.exec_prepared(NAME, [user_id])
     if found.error_field(DiagnosticField.SQLSTATE) == UNPREPARED:
         line.prepare(NAME, FETCH)
+        asked = time.monotonic()
         found = line.exec_prepared(NAME, [user_id])
-    return found if found.status == ExecStatus.TUPLES_OK else None
+    return found, asked
 
 
 def _packed(user_id: str, found: PGresult) -> Fetched:

@@ -8,11 +8,21 @@ import pytest
 from django.db import DataError, connection, transaction
 
 from config.postgres.base import stands
-from entitlements import facts, fetching, grants, packing
+from entitlements import awards, facts, families, fetching, grants, packing
+from entitlements.awards import Gift
 from entitlements.grants import Source
-from entitlements.models import SourceType
+from entitlements.models import Override, SourceType
 from events import clock
-from tests.entitlements.conftest import a_version
+from events.ids import uuid7
+from tests.entitlements.conftest import DAY, a_version
+from tests.entitlements.nearby import pro, same
+from tests.entitlements.test_families import NO_KEY, join
+
+LISTED = {"export": {}, "storage_gb": {"limit": 5, "period": "never"}}
+WARNED = {
+    **{"limit": 7, "period": "month", "warn_at": [50], "rollover_max": 3},
+    **{"anchor": "calendar", "time_zone": "Asia/Tokyo"},
+}
 
 
 @pytest.fixture
@@ -80,3 +90,39 @@ def test_it_may_be_the_first_question_of_a_process(known: None) -> None:
     connection.close_pool()  # type: ignore[attr-defined]
 
     assert fetching.fetch("ann") == asked
+
+
+def test_it_knows_families_gifts_overrides_and_what_is_held_back(books: None) -> None:
+    """All that may be known of one who has of everything something, in whichever words Postgres says it."""
+    now, at = clock.now(), clock.now() - timedelta(days=3, microseconds=1)
+    with transaction.atomic():
+        grants.grant(
+            "olga", pro("family-yearly"), source=Source(SourceType.MANUAL, "gift"), starts_at=now, ends_at=None, at=at
+        )
+        for place, features in enumerate((LISTED, {"pdf": {}, "help": {"value": "phone"}}, {"calls": WARNED})):
+            source = Source(SourceType.PROMOTION, str(uuid7()) if place else "sub-ü")
+            grants.grant("ann", a_version(features), source=source, starts_at=at, ends_at=now + DAY, at=now)
+        grants.suspend(source, reason="past_due", at=now)
+        grants.shorten(source, ends_at=now, grace_until=now + 2 * DAY, at=now)
+    family, _ = families.create("olga", name="", asking=NO_KEY, at=now)
+    join(family, "ann", at=now)
+    awards.give("ann", Gift(feature_code="help", value="post", ends_at=now + DAY), reason="kind", asking=NO_KEY)
+    Override.objects.create(
+        user_id="ann",
+        feature_id="help",
+        effect="value",
+        value=[1, "é"],
+        reason="so",
+        actor="t",
+        starts_at=at,
+        created_at=at,
+    )
+
+    fetched, read = fetching.fetch("ann"), facts.read("ann")
+
+    assert same(fetched.known, read)
+    assert len(read.grants["help"]) == 2
+    assert {grant.family_id for grants in read.grants.values() for grant in grants} == {None, family.id}
+    assert fetched.shapes == packing.pack(read)[1]
+    assert same(packing.unpack("ann", packing.pack(read)[0]), read)
+    families.close(family, at=clock.now())

@@ -22,7 +22,7 @@ def unpacked(known: Facts) -> Facts:
     return packing.unpack(known.user_id, packing.pack(known)[0])
 
 
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 @given(data=st.data(), number=st.integers(0, len(FEATURES) - 1), moment=MOMENTS, near=NEAR)
 def test_where_nothing_is_seen_to_come_nothing_comes(
     data: st.DataObject, number: int, moment: object, near: timedelta

@@ -41,7 +41,7 @@ def of(user_id: str = "ann", *grants: Any, number: int = 0, family: Any = None, 
     return Facts(user_id, 1, number, family, {FEATURES[number].code: mine}, {})
 
 
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 @given(st.data())
 def test_nobody_is_told_anything_else(data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(FEATURES) - 1))
