@@ -24,6 +24,7 @@ from events.transactions import whole
 
 # Of one batch; and so many batches go together.
 MOST, MOST_TOGETHER = 1000, 4
+convoy = Convoy(most=MOST_TOGETHER)
 Refusal = EntitlementsError | KeyReused
 
 
@@ -190,6 +191,3 @@ def _alone(use: Use, principal: str, now: datetime) -> Outcome:
     except (EntitlementsError, KeyReused) as error:
         return Outcome(error=error)
     return Outcome(row.pk, replayed)
-
-
-convoy = Convoy(most=MOST_TOGETHER)

@@ -64,8 +64,14 @@ class UsageEvent(models.Model):
     event_id = models.CharField(max_length=512, help_text="The sender's own; CloudEvents: source and id.")
     request_hash = models.CharField(max_length=64)
     user_id = models.CharField(max_length=255)
+    # A trigger asks for all rows of a statement at once; the counter that paid keeps the feature.
     feature = models.ForeignKey(
-        Feature, on_delete=models.PROTECT, related_name="+", db_column="feature_code", db_index=False
+        Feature,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_column="feature_code",
+        db_index=False,
+        db_constraint=False,
     )
     units = models.BigIntegerField()
     overage = models.BigIntegerField(default=0, help_text="How much of it was above a soft limit.")

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from entitlements import grants
-from entitlements.models import Entitlement
+from entitlements.models import Entitlement, UsageEvent
 from events.moves import guard
 from tests.entitlements.conftest import DAY, SUBSCRIPTION, T0, a_version
 
@@ -80,3 +80,19 @@ def test_the_trigger_is_made_from_the_table_of_the_model() -> None:
     made = guard("entitlements_entitlement", Entitlement.NEXT)
 
     assert migration.Migration.operations[0].sql == made.sql
+
+
+def test_a_use_of_what_is_no_feature_is_refused(db: None) -> None:
+    """By the statement that writes it, wherever its row stands there."""
+    a_version({"calls": {"limit": 5, "period": "month"}})
+    uses = [a_use("e-1", "calls"), a_use("e-2", "nothing"), a_use("e-3", "calls")]
+
+    with pytest.raises(IntegrityError, match="there is no feature nothing"), transaction.atomic():
+        UsageEvent.objects.bulk_create(uses)
+
+    assert UsageEvent.objects.count() == 0
+
+
+def a_use(event_id: str, feature_code: str) -> UsageEvent:
+    said = {"principal": "service:app", "event_id": event_id, "user_id": "ann", "units": 1}
+    return UsageEvent(feature_id=feature_code, at=T0, recorded_at=T0, **said)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from events.ids import uuid7
+from events.ids import uuid7, uuid7s
 
 
 def test_ids_rise_also_within_a_millisecond() -> None:
@@ -10,3 +10,12 @@ def test_ids_rise_also_within_a_millisecond() -> None:
     assert made == sorted(made)
     assert len(set(made)) == 5000
     assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
+
+
+def test_many_ids_at_once_rise_among_the_others() -> None:
+    made = [uuid7(), *uuid7s(3000), uuid7(), *uuid7s(2000), uuid7()]
+
+    assert made == sorted(made)
+    assert len(set(made)) == 5003
+    assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
+    assert uuid7s(0) == []
