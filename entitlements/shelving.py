@@ -20,9 +20,9 @@ MOST_WAITING, MOST_AT_ONCE = 2000, 200
 
 
 class Shelving:
-    """What waits to be kept by `keep`, in a thread of its own; nothing that was read more than `oldest` seconds ago."""
+    """What waits to be kept by `keep`, in a thread of its own; nothing that was read over `oldest()` seconds ago."""
 
-    def __init__(self, keep: Callable[[Sequence[Change]], object], *, oldest: float) -> None:
+    def __init__(self, keep: Callable[[Sequence[Change]], object], *, oldest: Callable[[], float]) -> None:
         self._keep, self._oldest = keep, oldest
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
@@ -66,13 +66,13 @@ class Shelving:
             self._is_busy = False
 
     def _keep_some(self) -> None:
-        now = time.monotonic()
+        now, oldest = time.monotonic(), self._oldest()
         count = min(len(self._waiting), MOST_AT_ONCE)
         some = [self._waiting.popleft() for _each in range(count)]
         fresh = [
             change._replace(seconds=change.seconds - (now - began))
             for change, began in some
-            if now - began <= self._oldest and change.seconds > now - began
+            if now - began <= oldest and change.seconds > now - began
         ]
         if fresh:
             self._keep(fresh)

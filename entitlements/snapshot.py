@@ -178,6 +178,6 @@ def _learn_catalog(catalog: int) -> None:
 
 
 flights = Flights()
-shelving = Shelving(lambda changes: shelf.here().keep_all(changes), oldest=SLOWEST_SECONDS)
+shelving = Shelving(lambda changes: shelf.here().keep_all(changes), oldest=lambda: SLOWEST_SECONDS)
 memory = Memory(lambda: int(settings.SNAPSHOT_MEMORY_BYTES))
 line = Line(heard, forget, gauges.HITS_MEMORY.tell)

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, TextIO
 
 import pytest
+from django.conf import settings
 from django.db import connections
 
 from billing import gateway, janitor, reconcile, refunds, subscriptions, sync
@@ -329,6 +330,8 @@ def _die_at(point: str, turn: int, act: Callable[[], None], said: TextIO) -> Non
                 stops.plan[point] = "kill"
 
     stops.listeners.append(count)
+    # What Django would make a 500 of is told with its trace.
+    settings.DEBUG_PROPAGATE_EXCEPTIONS = True
     try:
         act()
     except BaseException:

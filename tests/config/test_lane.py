@@ -13,7 +13,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection
 
 from billing.models import WebhookEvent
-from config import lane, metrics
+from config import lane, lane_store, metrics
 from tests.config import test_logs
 from tests.stripe_side import StripeSide
 
@@ -32,6 +32,8 @@ class Server:
 
     def __init__(self) -> None:
         self.django, self.asked = get_wsgi_application(), 0
+        # Another test may have ended it at the server, which is noticed when it is used.
+        lane_store.PREPARED.close()
         self.both: dict[str, Any] = {"view": self.django, "lane": lane.before(self._counted)}
 
     def _counted(self, environ: Any, start_response: Any) -> Any:

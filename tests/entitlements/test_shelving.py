@@ -36,7 +36,7 @@ def a_change(number: int = 1, seconds: float = 30.0) -> Change:
 
 def test_who_come_together_are_kept_together() -> None:
     kept = Kept()
-    place, now = Shelving(kept, oldest=OLDEST), time.monotonic()
+    place, now = Shelving(kept, oldest=lambda: OLDEST), time.monotonic()
     kept.gate.clear()
     place.later(a_change(0), now)
     for number in range(1, 6):
@@ -51,7 +51,7 @@ def test_who_come_together_are_kept_together() -> None:
 
 def test_it_counts_for_less_by_as_long_as_it_waited() -> None:
     kept = Kept()
-    place = Shelving(kept, oldest=OLDEST)
+    place = Shelving(kept, oldest=lambda: OLDEST)
 
     place.later(a_change(seconds=30), time.monotonic() - 1.5)
     wait_until(lambda: kept.together)
@@ -63,7 +63,7 @@ def test_it_counts_for_less_by_as_long_as_it_waited() -> None:
 def test_what_is_too_old_is_not_kept(seconds: float, ago: float) -> None:
     """A newer version may have been kept and have gone again in between."""
     kept = Kept()
-    place = Shelving(kept, oldest=OLDEST)
+    place = Shelving(kept, oldest=lambda: OLDEST)
 
     place.later(a_change(seconds=seconds), time.monotonic() - ago)
     wait_until(lambda: place.is_over)
@@ -73,7 +73,7 @@ def test_what_is_too_old_is_not_kept(seconds: float, ago: float) -> None:
 
 def test_what_waits_while_valkey_is_slow_is_young_when_it_is_kept() -> None:
     kept = Kept()
-    place = Shelving(kept, oldest=OLDEST)
+    place = Shelving(kept, oldest=lambda: OLDEST)
     kept.gate.clear()
     place.later(a_change(1), time.monotonic())
     wait_until(lambda: not place._waiting)
@@ -88,7 +88,7 @@ def test_what_waits_while_valkey_is_slow_is_young_when_it_is_kept() -> None:
 def test_no_more_than_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelving, "MOST_WAITING", 3)
     kept = Kept()
-    place, now = Shelving(kept, oldest=OLDEST), time.monotonic()
+    place, now = Shelving(kept, oldest=lambda: OLDEST), time.monotonic()
     kept.gate.clear()
     place.later(a_change(0), now)
     wait_until(lambda: not place._waiting)
@@ -103,7 +103,7 @@ def test_no_more_than_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_child_keeps_for_itself() -> None:
     kept = Kept()
-    place = Shelving(kept, oldest=OLDEST)
+    place = Shelving(kept, oldest=lambda: OLDEST)
     kept.gate.clear()
     place.later(a_change(1), time.monotonic())
     reading, writing = os.pipe()
@@ -124,4 +124,4 @@ def test_a_child_keeps_for_itself() -> None:
 
 
 def test_a_process_keeps_what_it_reads_no_longer_than_a_read_may_take() -> None:
-    assert snapshot.shelving._oldest == snapshot.SLOWEST_SECONDS
+    assert snapshot.shelving._oldest() == snapshot.SLOWEST_SECONDS
