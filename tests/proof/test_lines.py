@@ -145,6 +145,8 @@ def test_ctrl_c_ends_the_proof_without_a_traceback() -> None:
             cwd=ROOT, env=os.environ | settings, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         caller, _ = deaf.accept()
+        # It has asked: while it connects, what is being cleared away might swallow the signal.
+        assert caller.recv(1)
         proof.send_signal(signal.SIGINT)
         said, complaint = proof.communicate()
         caller.close()
