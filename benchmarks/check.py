@@ -32,7 +32,7 @@ FEWEST_ROWS = 50_000
 # So many that nobody is asked for twice in the two seconds and one that this path then gets.
 FEWEST_COLD_ROWS, MOST_COLD_A_SECOND = 200_000, 12_000
 # Enough to have seen every user and every token, and soon enough for the first to be remembered still.
-WARM_AFTER, LONGEST_WARMING = 10_000, 10
+WARM_AFTER, LONGEST_WARMING = 50_000, 10
 
 
 def main() -> int:
@@ -141,10 +141,9 @@ class Measurement:
         if path.empties_valkey:
             redis.Redis.from_url(place.environment["REDIS_URL"]).flushdb()
         core, name = self._cores[0], path.name.replace(" ", "-")
+        served = {"core": core, "python": python, "threads": path.threads}
         with (
-            path.served(place, core)
-            if path.served
-            else place.served(name, path.application, core=core, python=python, threads=path.threads) as (
+            path.served(place, core) if path.served else place.served(name, path.application, **served) as (
                 address,
                 process,
             )
@@ -167,16 +166,7 @@ class Measurement:
         if many.bad or lone.bad:
             raise RuntimeError(f"{path.name}: {many.bad + lone.bad} answers were no 2xx")
         trips = {name: round((after[name] - before[name]) / max(many.count, 1), 3) for name in after}
-        return {
-            "rate": round(many.rate),
-            "p50": many.p50,
-            "p99": many.p99,
-            "cpu_us": round(many.cpu, 1),
-            "p50_alone": lone.p50,
-            "p99_alone": lone.p99,
-            "count": many.count,
-            **trips,
-        }
+        return {**_figures(many, lone), **trips}
 
     @staticmethod
     def _look(address: str, requests: Path) -> None:
@@ -216,6 +206,18 @@ class Measurement:
 def _cold_seconds(requests: Path, seconds: float) -> float:
     with requests.open() as lines:
         return max(1, min(seconds, sum(1 for _ in lines) // MOST_COLD_A_SECOND))
+
+
+def _figures(many: wrk.Round, lone: wrk.Round) -> dict[str, float]:
+    return {
+        "rate": round(many.rate),
+        "p50": many.p50,
+        "p99": many.p99,
+        "cpu_us": round(many.cpu, 1),
+        "p50_alone": lone.p50,
+        "p99_alone": lone.p99,
+        "count": many.count,
+    }
 
 
 def _warm(address: str, requests: Path, load: dict[str, Any]) -> None:

@@ -7,21 +7,16 @@ came: what was written down before, what does not fit, what reaches a threshold.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
 from datetime import datetime
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import Error, connection
 from rest_framework.exceptions import APIException
 
-from config import metrics
-from config.api import limiting, parsing
-from config.api.leases import told
-from config.lane_callers import Caller, Callers, is_plain_post
-from config.lane_layouts import Headers, Layout, Layouts
+from config.api import parsing
+from config.lane_callers import Caller
+from config.post_lane import PostLane
 from entitlements import purses
 from entitlements.convoys import Convoy, Gone
 from entitlements.serializers.rendering import finished, quoted
@@ -31,65 +26,32 @@ from entitlements.usage import AHEAD, Use
 from events import clock
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
-PATH, OPERATIONS, LONGEST_BODY = "/api/v1/usage", {"POST": "POST usage"}, 4096
+PATH, LONGEST_BODY = "/api/v1/usage", 4096
 OFFSET = -len("+00:00")
 
 
-class UsageLane:
-    """One lane; what it remembers is bounded, and is forgotten with the process."""
+class UsageLane(PostLane):
+    """The lane for uses."""
+
+    path, operation, status = PATH, "POST usage", "201 Created"
+    longest = LONGEST_BODY
 
     def __init__(self, django: WSGIApplication):
-        self._django = django
-        self._callers = Callers(OPERATIONS)
-        self._layouts = Layouts("201 ")
+        super().__init__(django)
         self._convoy = Convoy()
-        counted = [metrics.REQUESTS.labels("POST", PATH[1:], 201)], [metrics.SECONDS.labels("POST", PATH[1:])]
-        self._tally = metrics.Tally(*counted)
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer, or let Django answer."""
-        if environ["PATH_INFO"] != PATH or not is_plain_post(environ, LONGEST_BODY):
-            return self._django(environ, start_response)
-        started = time.perf_counter()
-        use, caller = _use(environ), self._callers.of(environ.get("HTTP_AUTHORIZATION", ""))
-        if use is None or caller is None or caller.reaches["POST"] is None:
-            return self._django(environ, start_response)
-        place = tuple(environ.get(name) for name in ("HTTP_HOST", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO"))
-        layout = self._layouts.get((*place, caller.policy))
-        if layout is None:
-            return self._django(environ, self._layouts.learning(start_response, (*place, caller.policy)))
-        answer = self._answer(environ, use, caller, layout)
-        if answer is None:
-            return self._django(environ, start_response)
-        start_response("201 Created", answer[0])
-        self._tally.note(started, time.perf_counter())
-        return [answer[1]]
-
-    def _answer(
-        self, environ: WSGIEnvironment, use: Use, caller: Caller, layout: Layout
-    ) -> tuple[Headers, bytes] | None:
-        (now, entry), limit = _entry(use), ""
-        if now is None or entry is None or layout.counts != (caller.lease is not None):
+    def _text(self, body: bytes, caller: Caller, started: float) -> bytes | None:
+        use = _use(body)
+        now, entry = _entry(use) if use else (None, None)
+        if use is None or now is None or entry is None:
             return None
-        if caller.lease is not None:
-            # It was asked once, whoever answers.
-            environ[limiting.COUNTED] = spent = caller.lease.spend()
-            if not spent.allowed:
-                return None
-            limit = told(spent.policy, spent.remaining, spent.reset)
         gone = self._convoy.ride(use, use.asking(caller.name), entry, now)
-        if gone is None:
-            return None
-        text = _body(use, gone)
-        return layout.headers(len(text), environ.get("HTTP_X_REQUEST_ID"), limit), text
+        return _body(use, gone) if gone else None
 
 
-def _use(environ: WSGIEnvironment) -> Use | None:
-    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-    # Whoever answers may read it again.
-    environ["wsgi.input"] = BytesIO(body)
+def _use(body: bytes) -> Use | None:
     try:
         row = parsing.read(body)
     except APIException:

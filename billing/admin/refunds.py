@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -32,20 +32,12 @@ class RefundApprovalAdmin(OfPayment):
     @action(description="Approve", url_path="approve", permissions=["decide"])
     def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let the money go back, as another one than who asked."""
-        approval = _found(object_id)
-        shown = self._shown(request, approval, "Approve")
-        return deciding(
-            request, shown, lambda: _approve(request, approval), refusals=BillingError, back=_page(approval)
-        )
+        return self._decided(request, object_id, "Approve", _approve)
 
     @action(description="Decline", url_path="decline", permissions=["decide"])
     def decline(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let the money stay, as another one than who asked."""
-        approval = _found(object_id)
-        shown = self._shown(request, approval, "Decline")
-        return deciding(
-            request, shown, lambda: _decline(request, approval), refusals=BillingError, back=_page(approval)
-        )
+        return self._decided(request, object_id, "Decline", _decline)
 
     def has_decide_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Let those who may change an approval, while it waits or its refund has not been made."""
@@ -53,21 +45,22 @@ class RefundApprovalAdmin(OfPayment):
         open_ones = RefundApproval.objects.filter(refund=None).exclude(status=RefundApproval.Status.DECLINED)
         return may and (object_id is None or open_ones.filter(pk=object_id).exists())
 
-    def _shown(self, request: HttpRequest, approval: RefundApproval, verb: str) -> dict[str, Any]:
+    def _decided(
+        self, request: HttpRequest, object_id: str, verb: str, decide: Callable[[HttpRequest, RefundApproval], str]
+    ) -> HttpResponse:
+        approval = get_object_or_404(RefundApproval.objects.select_related("payment__customer"), pk=object_id)
         whose = approval.payment.customer.user_id
         told = (
             f"{approval.principal} asks to give {approval.amount} back to {whose}, who paid {approval.payment.amount}."
         )
-        title = f"{verb} a refund of {approval.amount}"
-        return {**self.admin_site.each_context(request), "title": title, "told": told, "verb": verb}
-
-
-def _found(object_id: str) -> RefundApproval:
-    return get_object_or_404(RefundApproval.objects.select_related("payment__customer"), pk=object_id)
-
-
-def _page(approval: RefundApproval) -> str:
-    return reverse("admin:billing_refundapproval_change", args=[approval.pk])
+        shown = {"title": f"{verb} a refund of {approval.amount}", "told": told, "verb": verb}
+        return deciding(
+            request,
+            {**self.admin_site.each_context(request), **shown},
+            lambda: decide(request, approval),
+            refusals=BillingError,
+            back=reverse("admin:billing_refundapproval_change", args=[approval.pk]),
+        )
 
 
 def _approve(request: HttpRequest, approval: RefundApproval) -> str:
