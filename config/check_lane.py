@@ -7,9 +7,9 @@ headers of the answer are learned from Django's own.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from io import BytesIO
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATH = "/api/v1/entitlements/check"
+ANY, OWN = Reach.ANY, Reach.OWN
 OPERATIONS = {method: f"{method} entitlement-check" for method in ("GET", "POST")}
 
 
@@ -36,46 +37,43 @@ class CheckLane:
         self._callers = Callers(OPERATIONS)
         self._layouts = Layouts("200 ")
         self._questions = Questions()
-        self._tallies = {
+        self._note = {
             method: metrics.Tally(
                 [metrics.REQUESTS.labels(method, PATH[1:], 200)], [metrics.SECONDS.labels(method, PATH[1:])]
-            )
+            ).note
             for method in OPERATIONS
         }
+        # Found once: each search would be made for every check.
+        self._of_query, self._caller_of, self._layout_of = self._questions.of_query, self._callers.of, self._layouts.get
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer, or let Django answer."""
-        if environ["PATH_INFO"] != PATH or not environ.keys().isdisjoint(UNUSUAL) or environ.get("SCRIPT_NAME"):
+        if environ["PATH_INFO"] != PATH or not environ.keys().isdisjoint(UNUSUAL) or environ["SCRIPT_NAME"]:
             return self._django(environ, start_response)
-        now, method = time.monotonic(), environ["REQUEST_METHOD"]
-        asked = self._asked(environ, method)
-        caller = self._callers.of(environ.get("HTTP_AUTHORIZATION", "")) if asked else None
+        now, method, get = monotonic(), environ["REQUEST_METHOD"], environ.get
+        if method == "GET" and not get("CONTENT_LENGTH"):
+            asked = self._of_query(environ["QUERY_STRING"])
+        else:
+            asked = self._posted(environ, method)
+        caller = self._caller_of(get("HTTP_AUTHORIZATION", "")) if asked else None
         if asked is None or caller is None:
             return self._django(environ, start_response)
-        place = (
-            method,
-            caller.policy,
-            environ["HTTP_HOST"],
-            environ["wsgi.url_scheme"],
-            environ.get("HTTP_X_FORWARDED_PROTO"),
-        )
-        layout = self._layouts.get(place)
+        place = method, caller.policy, get("HTTP_HOST"), environ["wsgi.url_scheme"], get("HTTP_X_FORWARDED_PROTO")
+        layout = self._layout_of(place)
         if layout is None:
             return self._django(environ, self._layouts.learning(start_response, place))
-        text = self._body(caller, asked, method, now)
-        limit = _limit(caller, now) if text and layout.counts == (caller.lease is not None) else None
-        if text is None or limit is None:
+        lease, text = caller.lease, self._body(caller, asked, method, now)
+        limit = ""
+        if text is None or layout.counts != (lease is not None) or (lease and not (limit := lease.told(now) or "")):
             return self._django(environ, start_response)
-        start_response("200 OK", layout.headers(len(text), environ.get("HTTP_X_REQUEST_ID"), limit))
-        self._tallies[method].note(now, time.monotonic())
+        start_response("200 OK", layout.headers(len(text), get("HTTP_X_REQUEST_ID"), limit))
+        self._note[method](now, monotonic())
         return [text]
 
-    def _asked(self, environ: WSGIEnvironment, method: str) -> Asked | None:
+    def _posted(self, environ: WSGIEnvironment, method: str) -> Asked | None:
         length = environ.get("CONTENT_LENGTH")
-        if "HTTP_HOST" not in environ:
-            return None
         if method == "GET":
-            return None if length and length != "0" else self._questions.of_query(environ["QUERY_STRING"])
+            return self._of_query(environ["QUERY_STRING"]) if length == "0" else None
         if method != "POST" or environ["QUERY_STRING"] or not length or not length.isdecimal():
             return None
         if int(length) > LONGEST_BODY:
@@ -87,17 +85,12 @@ class CheckLane:
 
     def _body(self, caller: Caller, asked: Asked, method: str, now: float) -> bytes | None:
         reach, user_id = caller.reaches[method], asked.user_id
-        if reach is Reach.ANY and user_id is not None:
+        if reach is ANY and user_id is not None:
             return body(user_id, asked, now)
-        if reach is Reach.OWN and (user_id is None or user_id == caller.user_id):
+        if reach is OWN and (user_id is None or user_id == caller.user_id):
             mine = asked if user_id else self._questions.of_oneself(asked, caller.user_id)
             return body(caller.user_id, mine, now) if mine else None
         return None
-
-
-def _limit(caller: Caller, now: float) -> str | None:
-    """Take one of the quota and tell the rest of it; None when there is none, and nothing where none is counted."""
-    return caller.lease.told(now) if caller.lease else ""
 
 
 def before(django: WSGIApplication) -> WSGIApplication:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from secrets import token_hex
 
 from django.db import Error, connection
@@ -16,53 +15,53 @@ from entitlements.facts import Facts
 from entitlements.serializers import outlines
 from entitlements.serializers.answers import shown
 from entitlements.serializers.rendering import rendered
+from entitlements.snapshot import peek
 from entitlements.spans import FAR
 from events import clock
+from events.clock import ticks
 
 # Stand where the two moments will stand; nobody can write them who does not know them.
 AS_OF, FRESH_UNTIL = token_hex(16), token_hex(16)
 # Times are written in UTC, with Z for the offset.
 OFFSET = -len("+00:00")
-SECOND = timedelta(seconds=1)
-TICKS = 1_000_000
+TICK, TICKS = timedelta(microseconds=1), 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """An answer from these facts in three parts, with its two moments between them; good from `since` until `until`.
 
-    Fresh for `kept` seconds, and no longer than it is good. Moments are microseconds since 1970.
+    Fresh for as long as a yes or a no is, and no longer than it is good: after `last` that is less. Moments are
+    microseconds since 1970.
     """
 
     known: Facts
     since: int
     until: int
-    kept: int
+    allowed: bool
+    last: int
     parts: tuple[bytes, bytes, bytes]
 
     def at(self, moment: int) -> bytes:
         """Tell it at a moment."""
+        global _second
         before, between, after = self.parts
-        second, rest = divmod(moment, TICKS)
+        began, text, later = _second
+        rest = moment - began
+        if not 0 <= rest < TICKS:
+            began, text, later = _second = _second_of(moment)
+            rest = moment - began
         fraction = b".%06d" % rest if rest else b""
-        if moment + self.kept * TICKS > self.until:
-            return b"%b%b%b%b%b%b" % (before, _text(second), fraction, between, _written(self.until), after)
-        return b"%b%b%b%b%b%b%b" % (
-            before,
-            _text(second),
-            fraction,
-            between,
-            _text(second + self.kept),
-            fraction,
-            after,
-        )
+        if moment > self.last:
+            return b"".join((before, text, fraction, between, _written(self.until), after))
+        return b"".join((before, text, fraction, between, later[self.allowed], fraction, after))
 
 
 def body(user_id: str, asked: Asked, now: float) -> bytes | None:
     """Return the answer at `now` (`time.monotonic()`); None when it cannot be had."""
-    known, ready = snapshot.peek(user_id, now), asked.answer
+    known, ready = peek(user_id, now), asked.answer
     if known is not None and type(ready) is Ready and ready.known is known:
-        moment = clock.ticks(now)
+        moment = ticks(now)
         if moment is not None and ready.since <= moment < ready.until:
             return ready.at(moment)
     try:
@@ -87,16 +86,20 @@ def _made(known: Facts, asked: Asked) -> bytes:
     text = rendered({**shown(decision), "as_of": f"{AS_OF}Z", "fresh_until": f"{FRESH_UNTIL}Z"})
     before, _, rest = text.partition(AS_OF.encode())
     between, _, after = rest.partition(FRESH_UNTIL.encode())
-    kept = (KEPT if decision.allowed else NO_KEPT) // SECOND
+    kept = KEPT if decision.allowed else NO_KEPT
     since, until = clock.microseconds(at), clock.microseconds(decision.changes_at or FAR)
-    asked.answer = ready = Ready(known, since, until, kept, (before, between, after))
+    asked.answer = ready = Ready(known, since, until, decision.allowed, until - kept // TICK, (before, between, after))
     return ready.at(since)
-
-
-@lru_cache(maxsize=256)
-def _text(second: int) -> bytes:
-    return (clock.EPOCH + timedelta(seconds=second)).isoformat()[:OFFSET].encode()
 
 
 def _written(moment: int) -> bytes:
     return (clock.EPOCH + timedelta(microseconds=moment)).isoformat()[:OFFSET].encode()
+
+
+def _second_of(moment: int) -> tuple[int, bytes, tuple[bytes, bytes]]:
+    began = moment - moment % TICKS
+    return began, _written(began), (_written(began + NO_KEPT // TICK), _written(began + KEPT // TICK))
+
+
+# When the second that was told last began, what is written for it, and for the end of a no and of a yes.
+_second = _second_of(0)

@@ -42,10 +42,8 @@ class Layouts:
     def __init__(self, status: str):
         self._status = status
         self._learned: dict[tuple[Any, ...], Layout] = {}
-
-    def get(self, place: tuple[Any, ...]) -> Layout | None:
-        """Return what was learned for this place."""
-        return self._learned.get(place)
+        # Returns what was learned for a place.
+        self.get = self._learned.get
 
     def learning(self, start_response: StartResponse, place: tuple[Any, ...]) -> StartResponse:
         """Return a `start_response` that learns from what Django says."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import length_hint
 from typing import NamedTuple
 
 LIFE_SECONDS = 1
@@ -36,39 +37,59 @@ def told(policy: str, remaining: int | str, reset: int) -> str:
 Take = Callable[[str, str, int], Spent]
 
 
+class Hand(NamedTuple):
+    """What was taken at once: what is left of the quota after each of it, until when it may be used, and as words.
+
+    It is taken from without a lock: no two threads get the same from an iterator of numbers.
+    """
+
+    left: Iterator[int]
+    ends_at: float
+    before: str
+    after: str
+
+
+def hand_of(taken: Spent, size: int, ends_at: float) -> Hand:
+    """Make so many of what was taken ready to be given out."""
+    before, after = told(taken.policy, "|", taken.reset).split("|")
+    left = range(taken.remaining + size - 1, taken.remaining - 1, -1) if taken.allowed else range(0)
+    return Hand(iter(left), ends_at, before, after)
+
+
 class Lease:
     """What one name holds of one policy's quota in this process."""
 
     def __init__(self, policy: str, who: str, take: Take):
         self._policy, self._who, self._take = policy, who, take
         self._lock = threading.Lock()
-        self._taken, self._left, self._ends_at = Spent(policy, 0, False, 0, 0), 0, 0.0
-        self._remaining, self._words = 0, ""
+        self._taken = Spent(policy, 0, False, 0, 0)
+        self._hand, self._size = hand_of(self._taken, 0, 0.0), 0
         # Given out in this second and in the one before.
-        self._size, self._second, self._now, self._before = 0, 0, 0, 0
+        self._second, self._now, self._before = 0, 0, 0
 
     def spend(self) -> Spent:
         """Give out one of what is held, or take more. What it tells is a second old at most."""
-        with self._lock:
-            if not self._gives(time.monotonic()):
-                return self._taken
-            policy, quota, allowed, remaining, reset = self._taken
-            return Spent(policy, quota, allowed, remaining + self._left, reset)
+        left, _, taken = self._given(time.monotonic())
+        return taken if left is None else Spent(taken.policy, taken.quota, True, left, taken.reset)
 
     def told(self, now: float) -> str | None:
         """Do the same at `now` (`time.monotonic()`), and say it as RateLimit does; None when there is none left."""
-        with self._lock:
-            if not self._gives(now):
+        given, ends_at, before, after = self._hand
+        if now >= ends_at or (left := next(given, None)) is None:
+            left, (_, _, before, after), _ = self._given(now)
+            if left is None:
                 return None
-            return self._words % (self._remaining + self._left)
+        return f"{before}{left}{after}"
 
-    def _gives(self, now: float) -> bool:
-        if not self._left or now >= self._ends_at:
-            self._more(now)
-        if not self._left:
-            return False
-        self._left -= 1
-        return True
+    def _given(self, now: float) -> tuple[int | None, Hand, Spent]:
+        with self._lock:
+            hand = self._hand
+            left = next(hand.left, None) if now < hand.ends_at else None
+            if left is None:
+                self._more(now)
+                hand = self._hand
+                left = next(hand.left, None)
+            return left, hand, self._taken
 
     def _more(self, now: float) -> None:
         self._note(int(now))
@@ -79,15 +100,14 @@ class Lease:
         taken = self._take(self._policy, self._who, size)
         if not taken.allowed and size > 1:
             size, taken = 1, self._take(self._policy, self._who, 1)
-        self._taken, self._ends_at = taken, now + LIFE_SECONDS
-        self._remaining, self._words = taken.remaining, told(taken.policy, "%d", taken.reset)
-        self._left = self._size = size if taken.allowed else 0
+        self._taken, self._size = taken, size if taken.allowed else 0
+        self._hand = hand_of(taken, self._size, now + LIFE_SECONDS)
 
     def _note(self, second: int) -> None:
         if second != self._second:
             self._before = self._now if second == self._second + 1 else 0
             self._second, self._now = second, 0
-        self._now += self._size - self._left
+        self._now += self._size - length_hint(self._hand.left)
 
 
 class Leases:

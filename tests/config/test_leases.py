@@ -29,12 +29,15 @@ def limited(settings: LazySettings) -> Iterator[None]:
 
 
 def together(held: list[Lease]) -> list[bool]:
-    """Let threads spend from the leases of several processes at once."""
+    """Let threads spend from the leases of several processes at once, in one way and the other."""
     ready = threading.Barrier(THREADS)
 
     def spend(number: int) -> list[bool]:
         ready.wait()
-        return [held[number % len(held)].spend().allowed for _ in range(TRIES // THREADS)]
+        lease, tries = held[number % len(held)], range(TRIES // THREADS)
+        if number < THREADS // 2:
+            return [lease.spend().allowed for _ in tries]
+        return [lease.told(time.monotonic()) is not None for _ in tries]
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [each for some in pool.map(spend, range(THREADS)) for each in some]
@@ -57,7 +60,8 @@ class Generous(Lease):
     """A lease that takes what it holds again and again: nobody counts it."""
 
     def _more(self, now: float) -> None:
-        self._taken, self._left, self._ends_at = Spent("default", QUOTA, True, 0, 60), 100, now + 1
+        self._taken = Spent("default", QUOTA, True, 0, 60)
+        self._hand = leases.hand_of(self._taken, 100, now + 1)
 
 
 def test_without_the_count_more_pass(shown: Shown) -> None:
@@ -139,7 +143,7 @@ def test_what_was_held_too_long_is_lost() -> None:
     sizes: list[int] = []
     lease = taken_by(sizes)
     lease.told(100.0)
-    lease._left = 7
+    lease._hand = leases.hand_of(lease._taken, 7, lease._hand.ends_at)
 
     lease.told(100.0 + leases.LIFE_SECONDS)
 
