@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 PATH = "/api/v1/entitlements/check"
 ANY, OWN = Reach.ANY, Reach.OWN
-OPERATIONS = {method: f"{method} entitlement-check" for method in ("GET", "POST")}
+GET = "GET"
+OPERATIONS = {method: f"{method} entitlement-check" for method in (GET, "POST")}
 
 
 class CheckLane:
@@ -51,8 +52,9 @@ class CheckLane:
         if environ["PATH_INFO"] != PATH or not environ.keys().isdisjoint(UNUSUAL) or environ["SCRIPT_NAME"]:
             return self._django(environ, start_response)
         now, method, get = monotonic(), environ["REQUEST_METHOD"], environ.get
-        if method == "GET" and not get("CONTENT_LENGTH"):
-            asked = self._of_query(environ["QUERY_STRING"])
+        if method == GET and not get("CONTENT_LENGTH"):
+            # The same word, whose hash is known.
+            method, asked = GET, self._of_query(environ["QUERY_STRING"])
         else:
             asked = self._posted(environ, method)
         caller = self._caller_of(get("HTTP_AUTHORIZATION", "")) if asked else None
@@ -72,7 +74,7 @@ class CheckLane:
 
     def _posted(self, environ: WSGIEnvironment, method: str) -> Asked | None:
         length = environ.get("CONTENT_LENGTH")
-        if method == "GET":
+        if method == GET:
             return self._of_query(environ["QUERY_STRING"]) if length == "0" else None
         if method != "POST" or environ["QUERY_STRING"] or not length or not length.isdecimal():
             return None

@@ -56,6 +56,8 @@ class Callers:
     def __init__(self, operations: Mapping[str, str]):
         self._operations = operations
         self._known: dict[str | bytes, Caller] = {}
+        # Alike for most: what many callers have in common is near when they ask in turn.
+        self._reaches: dict[tuple[Reach | None, ...], Mapping[str, Reach | None]] = {}
 
     def of(self, header: str) -> Caller | None:
         """Return who sends this Authorization; None for what Django shall judge."""
@@ -82,7 +84,8 @@ class Callers:
         return known
 
     def _caller(self, until: float, asking: Principal) -> Caller:
-        reaches = {method: reach_of(asking, operation) for method, operation in self._operations.items()}
+        said = {method: reach_of(asking, operation) for method, operation in self._operations.items()}
+        reaches = self._reaches.setdefault(tuple(said.values()), said)
         policy = policy_of(next(iter(self._operations.values())), asking)
         held = lease(policy, asking.name) if settings.RATE_LIMITED else None
         return Caller(until, asking.name, asking.user_id, reaches, policy, held)

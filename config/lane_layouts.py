@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
 Headers = list[tuple[str, str]]
-MOST_LEARNED, REPLAYED = 64, "idempotent-replayed"
+MOST_LEARNED, MOST_LENGTHS, REPLAYED = 64, 2048, "idempotent-replayed"
 
 
 class Layout:
@@ -31,7 +31,7 @@ class Layout:
         headers = self._headers.copy()
         if limit:
             headers[self._limit] = "RateLimit", limit
-        headers[self._length] = "Content-Length", str(length)
+        headers[self._length] = LENGTHS[length] if length < MOST_LENGTHS else _length(length)
         headers[self._request_id] = "X-Request-Id", id_of(asked_id) if asked_id else numbered()
         return headers
 
@@ -54,6 +54,13 @@ class Layouts:
             return start_response(status, headers, *rest)
 
         return start
+
+
+def _length(length: int) -> tuple[str, str]:
+    return "Content-Length", str(length)
+
+
+LENGTHS = [_length(each) for each in range(MOST_LENGTHS)]
 
 
 def _names(headers: Headers) -> list[str]:

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.db import connection
 
 from entitlements import facts, fetching, gauges, lifetimes, packing, shelf
-from entitlements.facts import Facts
+from entitlements.facts import Facts, knows
 from entitlements.flights import Flight, Flights
+from entitlements.gauges import HITS_MEMORY
 from entitlements.listening import Line
 from entitlements.near import Memory
 from entitlements.shapes import ShapeMissing
@@ -58,9 +59,9 @@ def peek(user_id: str, now: float | None = None) -> Facts | None:
     if now >= line.trusted_until:
         return None
     known = memory.get(user_id, now)
-    if known is None or not facts.knows(known.catalog):
+    if known is None or not knows(known.catalog):
         return None
-    gauges.HITS_MEMORY.count += 1
+    HITS_MEMORY.count += 1
     return known
 
 
@@ -180,4 +181,4 @@ def _learn_catalog(catalog: int) -> None:
 flights = Flights()
 shelving = Shelving(lambda changes: shelf.here().keep_all(changes), oldest=lambda: SLOWEST_SECONDS)
 memory = Memory(lambda: int(settings.SNAPSHOT_MEMORY_BYTES))
-line = Line(heard, forget, gauges.HITS_MEMORY.tell)
+line = Line(heard, forget, HITS_MEMORY.tell)
