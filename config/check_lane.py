@@ -49,7 +49,7 @@ class CheckLane:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer, or let Django answer."""
-        if environ["PATH_INFO"] != PATH or not environ.keys().isdisjoint(UNUSUAL) or environ["SCRIPT_NAME"]:
+        if environ["PATH_INFO"] != PATH or not environ.keys().isdisjoint(UNUSUAL) or environ.get("SCRIPT_NAME"):
             return self._django(environ, start_response)
         now, method, get = monotonic(), environ["REQUEST_METHOD"], environ.get
         if method == GET and not get("CONTENT_LENGTH"):
@@ -57,10 +57,10 @@ class CheckLane:
             method, asked = GET, self._of_query(environ["QUERY_STRING"])
         else:
             asked = self._posted(environ, method)
-        caller = self._caller_of(get("HTTP_AUTHORIZATION", "")) if asked else None
-        if asked is None or caller is None:
+        caller, host = self._caller_of(get("HTTP_AUTHORIZATION", "")) if asked else None, get("HTTP_HOST")
+        if asked is None or caller is None or host is None:
             return self._django(environ, start_response)
-        place = method, caller.policy, get("HTTP_HOST"), environ["wsgi.url_scheme"], get("HTTP_X_FORWARDED_PROTO")
+        place = method, caller.policy, host, environ["wsgi.url_scheme"], get("HTTP_X_FORWARDED_PROTO")
         layout = self._layout_of(place)
         if layout is None:
             return self._django(environ, self._layouts.learning(start_response, place))
