@@ -103,7 +103,7 @@ def _alone(feature: Feature, value: Any, limits: Mapping[str, Inclusion]) -> Inc
         raise UsageLimitsWrong(code, f"only {feature.code} is given")
     metered = feature.kind == Feature.Kind.METERED
     if metered and not limits:
-        raise UsageLimitsWrong(feature.code, "it is missing: say a number, or null for unlimited")
+        raise UsageLimitsWrong(feature.code, "its limit is missing: say a number, or null for unlimited")
     if metered and value is not None:
         raise DoesNotFit("value", feature.code, feature.kind, "it has usage_limits, and no value")
     included = limits.get(feature.code) or Inclusion(feature.code, value=value)
