@@ -65,7 +65,7 @@ def misfits(included: Inclusion, feature: Feature) -> Iterator[str]:
         yield "it needs a period"
     if not metered and (included.limit is not None or included.period):
         yield "only a metered feature has a limit and a period"
-    if static != (included.value is not None):
+    if not static and included.value is not None:
         yield "a value belongs to a static feature, and to no other"
     if static:
         yield from wrong_value(included.value, feature)

@@ -54,7 +54,7 @@ def compiled(limits: object, known: Mapping[str, Feature] | None = None) -> tupl
     `known` are the features, those of the database when left out.
     """
     if not isinstance(limits, dict):
-        raise UsageLimitsWrong("", "it must be an object of feature codes")
+        raise UsageLimitsWrong("it must be an object of feature codes")
     features = Feature.objects.in_bulk(list(limits)) if known is None else known
     return tuple(_inclusion(code, limits[code], features.get(code)) for code in sorted(limits))
 
@@ -70,19 +70,19 @@ def shown(included: Metered) -> dict[str, Any]:
 
 def _inclusion(code: str, said: object, feature: Feature | None) -> Inclusion:
     if feature is None:
-        raise UsageLimitsWrong(code, "there is no such feature")
+        raise UsageLimitsWrong("there is no such feature", code)
     if feature.kind != Feature.Kind.METERED:
-        raise UsageLimitsWrong(code, f"it is {feature.kind}, and only a metered feature has a limit")
+        raise UsageLimitsWrong(f"it is {feature.kind}, and only a metered feature has a limit", code)
     words = {"limit": said} if said is None or isinstance(said, int) else said
     if not isinstance(words, dict):
-        raise UsageLimitsWrong(code, "say a number, null for unlimited, or an object with limit and period")
+        raise UsageLimitsWrong("say a number, null for unlimited, or an object with limit and period", code)
     for place, wrong in _wrong(words):
-        raise UsageLimitsWrong(f"{code}.{place}", wrong)
+        raise UsageLimitsWrong(wrong, code, place)
     named = {WORDS[word]: value for word, value in words.items()}
     period = named.pop("period", None) or ("month" if feature.consumable else "never")
     included = Inclusion(code, period=period, **named)
     for place, wrong in wrong_meter(included, feature):
-        raise UsageLimitsWrong(f"{code}.{place}", wrong)
+        raise UsageLimitsWrong(wrong, code, place)
     return included
 
 

@@ -65,6 +65,7 @@ def test_its_features_stand_in_order_of_their_codes() -> None:
         ([], "", "an object of feature codes"),
         (None, "", "an object of feature codes"),
         ({"fax": 1}, "fax", "no such feature"),
+        ({"a.b/c~d": 1}, "a.b~1c~0d", r"usage_limits\.a\.b/c~d: there is no such feature"),
         ({"pdf": 1}, "pdf", "it is boolean"),
         ({"help": {"limit": 1}}, "help", "it is static"),
         ({"calls": "many"}, "calls", "say a number"),
