@@ -209,6 +209,15 @@ def test_with_no_access_the_reason_is_what_can_be_mended_then_what_comes_then_wh
     assert reasons == ["canceled", "expired", "revoked", "not_started", "suspended_dispute"]
 
 
+def test_too_much_for_a_share_and_for_the_pool_is_too_much_for_the_pool() -> None:
+    """`member_cap_reached` says that the pool has enough left."""
+    grant = a_grant(limit=10, member_cap=4, user_id="eve", family_id=UUID(int=7))
+
+    found = [decide("ann", "calls", CALLS, [grant], at=NOW, requested=units).reason_code for units in (4, 5, 10, 11)]
+
+    assert found == ["within_limit", "member_cap_reached", "member_cap_reached", "limit_reached"]
+
+
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("abc", max_size=2) | st.lists(st.integers(0, 3))
 MOMENTS = st.integers(-3, 3).map(lambda days: T0 + days * DAY)
 GRANTS = st.builds(
