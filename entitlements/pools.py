@@ -122,10 +122,10 @@ def beside_rules(pools: Sequence[Pool], user_id: str, feature: Feature, tallies:
 
 
 def _less(pools: Sequence[Pool], taken: int, tallies: Tallies) -> Iterator[Pool]:
-    """Spread what was taken over the pools in their order; what is more than all give, the last one bears."""
-    for place, pool in enumerate(pools, start=1):
+    """Spread what was taken over the pools in their order."""
+    for pool in pools:
         room = left_of_all(pool, tallies)
-        part = taken if room is None or place == len(pools) else min(taken, room)
+        part = taken if room is None else min(taken, room)
         taken -= part
         yield replace(pool, spent=part)
 

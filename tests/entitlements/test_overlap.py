@@ -216,6 +216,8 @@ def test_too_much_for_a_share_and_for_the_pool_is_too_much_for_the_pool() -> Non
     found = [decide("ann", "calls", CALLS, [grant], at=NOW, requested=units).reason_code for units in (4, 5, 10, 11)]
 
     assert found == ["within_limit", "member_cap_reached", "member_cap_reached", "limit_reached"]
+    endless = decide("ann", "calls", CALLS, [replace(grant, limit=None)], at=NOW, requested=5)
+    assert (endless.reason_code, endless.unlimited, endless.remaining) == ("member_cap_reached", True, 4)
 
 
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("abc", max_size=2) | st.lists(st.integers(0, 3))

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -318,6 +319,19 @@ def test_what_was_used_by_an_override_is_taken_from_the_pools_in_their_order() -
     assert paid.shares == [10]
     with pytest.raises(UsageRefused):
         use(1, "e-3", at=T0 + DAY)
+
+
+def test_what_overrides_have_counted_apart_is_counted_together() -> None:
+    give()
+    an_override("value", limit=200)
+    use(120)
+    UsageCounter.objects.update(pool=Override.objects.get().pk)
+    before = used()
+
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("entitlements.migrations.0119_overrides_are_counted_together").TOGETHER)
+
+    assert (before, used()) == (0, 120)
 
 
 def test_a_smaller_addition_gives_nothing_of_the_larger_one_again() -> None:
