@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from entitlements.decisions import Decision, decide
 from entitlements.pools import ALWAYS, Key, Tally
+from entitlements.rules import Rule
 from entitlements.spans import Grant
 from pricing.models import Feature
 from tests.entitlements.conftest import DAY, T0, a_grant
@@ -218,6 +219,25 @@ def test_too_much_for_a_share_and_for_the_pool_is_too_much_for_the_pool() -> Non
     assert found == ["within_limit", "member_cap_reached", "member_cap_reached", "limit_reached"]
     endless = decide("ann", "calls", CALLS, [replace(grant, limit=None)], at=NOW, requested=5)
     assert (endless.reason_code, endless.unlimited, endless.remaining) == ("member_cap_reached", True, 4)
+
+
+def test_another_limit_of_what_is_only_counted_knows_no_share() -> None:
+    shared = a_grant(limit=5, member_cap=2, user_id="eve", family_id=UUID(int=7))
+    rule = Rule(UUID(int=1), "value", None, 8, "set", T0, None, T0, None)
+
+    found = [decide("ann", "seats", SEATS, [shared], at=NOW, rules=rules).remaining for rules in ([], [rule])]
+
+    assert found == [2, 8]
+
+
+def test_what_has_moved_on_is_what_the_counter_says_of_it() -> None:
+    """Also when that is nothing, though the period before has given something back since."""
+    grant = a_grant(limit=10, period="day", rollover_max=5, user_id="ann", starts_at=T0 - DAY)
+    key = Key("user:ann", "calls", grant.id, "", NOW)
+
+    found = [decide("ann", "calls", CALLS, [grant], at=NOW, tallies=some).limit for some in ({}, {key: Tally(1, 0, 0)})]
+
+    assert found == [15, 10]
 
 
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("abc", max_size=2) | st.lists(st.integers(0, 3))

@@ -325,7 +325,7 @@ def test_what_overrides_have_counted_apart_is_counted_together() -> None:
     give()
     an_override("value", limit=200)
     use(120)
-    UsageCounter.objects.update(pool=Override.objects.get().pk)
+    UsageCounter.objects.filter(pool=None).update(pool=Override.objects.get().pk)
     before = used()
 
     with connection.cursor() as cursor:
