@@ -147,6 +147,22 @@ def test_the_highest_share_of_the_limit_that_was_passed_is_told(used: int, warni
     assert (found.used, found.warning, found.overage) == (used, warning, max(used - 100, 0))
 
 
+def test_of_nothing_no_share_is_told() -> None:
+    assert answer(CALLS, a_grant(limit=0), requested=0).warning is None
+
+
+def test_the_pool_that_pays_next_is_the_first_that_has_anything_left() -> None:
+    soon, later, last = (
+        a_grant(limit=5, user_id="ann", source_id=name, ends_at=T0 + days * DAY)
+        for name, days in (("soon", 10), ("later", 20), ("last", 30))
+    )
+    spent = {Key("user:ann", "calls", grant.id, "", ALWAYS): Tally(3, 2) for grant in (soon, later)}
+
+    found = decide("ann", "calls", CALLS, [last, later, soon], at=NOW, tallies=spent)
+
+    assert (found.source and found.source.id, found.remaining, found.used, found.reserved) == ("last", 5, 6, 4)
+
+
 def test_pools_of_what_is_used_up_add() -> None:
     found = answer(CALLS, a_grant(limit=100), a_grant(limit=20), requested=120)
 
@@ -163,10 +179,12 @@ def test_of_what_is_only_counted_the_largest_pool_holds() -> None:
 
 @pytest.mark.parametrize("feature", [CALLS, SEATS])
 def test_any_unlimited_pool_wins(feature: Feature) -> None:
-    found = answer(feature, a_grant(limit=1), a_grant(limit=None), requested=10**12)
+    endless = a_grant(limit=None, source_id="endless", ends_at=None)
+
+    found = answer(feature, a_grant(limit=1), endless, requested=10**12)
 
     assert (found.allowed, found.unlimited, found.limit, found.remaining) == (True, True, None, None)
-    assert found.reason_code == "unlimited"
+    assert (found.reason_code, found.source and found.source.id) == ("unlimited", "endless")
 
 
 def test_a_limit_of_zero_is_granted_with_nothing_included() -> None:
@@ -238,6 +256,13 @@ def test_what_has_moved_on_is_what_the_counter_says_of_it() -> None:
     found = [decide("ann", "calls", CALLS, [grant], at=NOW, tallies=some).limit for some in ({}, {key: Tally(1, 0, 0)})]
 
     assert found == [15, 10]
+
+
+def test_of_what_is_held_back_the_last_reason_is_told() -> None:
+    disputed = a_grant(status="suspended", reason="dispute", status_at=T0)
+    late = a_grant(status="suspended", reason="past_due", status_at=T0 + DAY / 2, source_id="late")
+
+    assert answer(EXPORT, disputed, late).reason_code == "suspended_past_due"
 
 
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("abc", max_size=2) | st.lists(st.integers(0, 3))
