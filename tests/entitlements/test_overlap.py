@@ -235,6 +235,8 @@ def test_too_much_for_a_share_and_for_the_pool_is_too_much_for_the_pool() -> Non
     found = [decide("ann", "calls", CALLS, [grant], at=NOW, requested=units).reason_code for units in (4, 5, 10, 11)]
 
     assert found == ["within_limit", "member_cap_reached", "member_cap_reached", "limit_reached"]
+    share = {Key("user:eve", "calls", grant.id, "ann", ALWAYS): Tally(1, 2)}
+    assert decide("ann", "calls", CALLS, [grant], at=NOW, tallies=share).remaining == 1
     endless = decide("ann", "calls", CALLS, [replace(grant, limit=None)], at=NOW, requested=5)
     assert (endless.reason_code, endless.unlimited, endless.remaining) == ("member_cap_reached", True, 4)
 
@@ -246,6 +248,13 @@ def test_another_limit_of_what_is_only_counted_knows_no_share() -> None:
     found = [decide("ann", "seats", SEATS, [shared], at=NOW, rules=rules).remaining for rules in ([], [rule])]
 
     assert found == [2, 8]
+
+
+@pytest.mark.parametrize("limit", [0, None])
+def test_of_no_units_and_of_no_limit_nothing_moves_on(limit: int | None) -> None:
+    grant = a_grant(limit=limit, period="day", rollover_max=5, user_id="ann", starts_at=T0 - DAY)
+
+    assert answer(CALLS, grant).limit == limit
 
 
 def test_what_has_moved_on_is_what_the_counter_says_of_it() -> None:
