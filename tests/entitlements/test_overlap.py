@@ -27,6 +27,10 @@ def level(merge: str) -> Feature:
     return Feature(code="level", kind="static", merge=merge)
 
 
+def said(effect: str, limit: int | None = None, operation: str = "set") -> Rule:
+    return Rule(UUID(int=1), effect, None, limit, operation, T0, None, T0, None)
+
+
 def answer(feature: Feature, *grants: Grant, requested: int = 1) -> Decision:
     return decide("ann", feature.code, feature, grants, at=NOW, requested=requested)
 
@@ -71,6 +75,7 @@ def test_access_is_in_grace_only_when_nothing_paid_is_left() -> None:
         ("max", [None, None], None),
         ("union", [["de", "en"], ["en", "fr"], "it"], ["de", "en", "fr", "it"]),
         ("union", [[10, 9], [1]], [1, 9, 10]),
+        ("union", [["b", 2], ["a", 10]], [2, 10, "a", "b"]),
         ("union", [None, None], []),
     ],
 )
@@ -243,9 +248,10 @@ def test_too_much_for_a_share_and_for_the_pool_is_too_much_for_the_pool() -> Non
 
 def test_another_limit_of_what_is_only_counted_knows_no_share() -> None:
     shared = a_grant(limit=5, member_cap=2, user_id="eve", family_id=UUID(int=7))
-    rule = Rule(UUID(int=1), "value", None, 8, "set", T0, None, T0, None)
 
-    found = [decide("ann", "seats", SEATS, [shared], at=NOW, rules=rules).remaining for rules in ([], [rule])]
+    found = [
+        decide("ann", "seats", SEATS, [shared], at=NOW, rules=rules).remaining for rules in ([], [said("value", 8)])
+    ]
 
     assert found == [2, 8]
 
@@ -267,11 +273,69 @@ def test_what_has_moved_on_is_what_the_counter_says_of_it() -> None:
     assert found == [15, 10]
 
 
+def test_of_what_comes_the_next_is_told_and_of_what_is_over_the_last() -> None:
+    soon, later = (a_grant(starts_at=NOW + days * DAY, source_id=name) for days, name in ((1, "soon"), (2, "later")))
+    short = a_grant(starts_at=T0, ends_at=T0 + DAY / 4, source_id="short")
+    long = a_grant(starts_at=T0 - 9 * DAY, ends_at=T0 + DAY / 2, source_id="long")
+
+    told = [answer(EXPORT, *some).source for some in ([soon, later], [later, soon], [short, long], [long, short])]
+
+    assert [each and each.id for each in told] == ["soon", "soon", "long", "long"]
+
+
 def test_of_what_is_held_back_the_last_reason_is_told() -> None:
     disputed = a_grant(status="suspended", reason="dispute", status_at=T0)
     late = a_grant(status="suspended", reason="past_due", status_at=T0 + DAY / 2, source_id="late")
 
     assert answer(EXPORT, disputed, late).reason_code == "suspended_past_due"
+
+
+def test_grace_is_told_of_access_alone() -> None:
+    """Neither what is over with its grace, nor what staff allow, asks for a payment."""
+    over = a_grant(ends_at=T0, grace_until=T0 + DAY / 2)
+    late = a_grant(ends_at=T0, grace_until=T0 + 9 * DAY)
+
+    found = [answer(EXPORT, over), decide("ann", "export", EXPORT, [late], at=NOW, rules=[said("allow")])]
+
+    assert [(each.reason_code, each.in_grace) for each in found] == [("expired", False), ("override_allow", False)]
+
+
+def test_a_family_is_named_where_another_one_pays() -> None:
+    own = a_grant(user_id="ann", family_id=UUID(int=7))
+
+    found = [answer(EXPORT, grant).family_id for grant in (own, replace(own, user_id="eve"))]
+
+    assert found == [None, str(UUID(int=7))]
+
+
+@pytest.mark.parametrize(
+    ("operation", "used", "reason"),
+    [("set", 0, "override_allow"), ("add", 9, "within_limit"), ("add", 10, "override_allow")],
+)
+def test_another_limit_is_the_reason_where_it_pays(operation: str, used: int, reason: str) -> None:
+    grant = a_grant(limit=10, user_id="ann")
+    tallies = {Key("user:ann", "calls", grant.id, "", ALWAYS): Tally(used)}
+
+    found = decide("ann", "calls", CALLS, [grant], at=NOW, rules=[said("value", 20, operation)], tallies=tallies)
+
+    assert (found.allowed, found.reason_code) == (True, reason)
+
+
+def test_what_is_only_counted_is_counted_once() -> None:
+    grant = a_grant(limit=5, user_id="ann")
+
+    found = decide(
+        "ann", "seats", SEATS, [grant], at=NOW, tallies={Key("user:ann", "seats", None, "", ALWAYS): Tally(3)}
+    )
+
+    assert (found.used, found.remaining) == (3, 2)
+
+
+def test_what_is_held_of_the_period_before_does_not_move_on() -> None:
+    grant = a_grant(limit=10, period="day", rollover_max=9, user_id="ann", starts_at=T0)
+    before = {Key("user:ann", "calls", grant.id, "", T0): Tally(2, 3, 0)}
+
+    assert decide("ann", "calls", CALLS, [grant], at=NOW, tallies=before).limit == 15
 
 
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("abc", max_size=2) | st.lists(st.integers(0, 3))
