@@ -168,6 +168,16 @@ def test_the_pool_that_pays_next_is_the_first_that_has_anything_left() -> None:
     assert (found.source and found.source.id, found.remaining, found.used, found.reserved) == ("last", 5, 6, 4)
 
 
+def test_what_is_too_much_for_hard_pools_a_soft_one_lets_through() -> None:
+    hard = a_grant(limit=5, user_id="ann", ends_at=T0 + 10 * DAY)
+    soft = a_grant(limit=5, user_id="ann", ends_at=None, soft=True, source_id="soft")
+    spent = {Key("user:ann", "calls", grant.id, "", ALWAYS): Tally(5) for grant in (hard, soft)}
+
+    found = decide("ann", "calls", CALLS, [hard, soft], at=NOW, tallies=spent)
+
+    assert (found.reason_code, found.source and found.source.id) == ("soft_limit_exceeded", "soft")
+
+
 def test_pools_of_what_is_used_up_add() -> None:
     found = answer(CALLS, a_grant(limit=100), a_grant(limit=20), requested=120)
 
