@@ -348,6 +348,15 @@ def test_what_is_held_of_the_period_before_does_not_move_on() -> None:
     assert decide("ann", "calls", CALLS, [grant], at=NOW, tallies=before).limit == 15
 
 
+def test_what_had_moved_on_moves_on_again_and_before_the_start_there_was_nothing() -> None:
+    grant = a_grant(limit=10, period="day", rollover_max=20, user_id="ann", starts_at=T0)
+    before = {Key("user:ann", "calls", grant.id, "", T0): Tally(2, 0, 3)}
+
+    found = [decide("ann", "calls", CALLS, [grant], at=at, tallies=some) for at, some in ((T0, {}), (NOW, before))]
+
+    assert [each.limit for each in found] == [10, 21]
+
+
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("abc", max_size=2) | st.lists(st.integers(0, 3))
 MOMENTS = st.integers(-3, 3).map(lambda days: T0 + days * DAY)
 GRANTS = st.builds(
