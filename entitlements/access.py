@@ -13,7 +13,6 @@ from entitlements.errors import NegativeRequest
 from entitlements.facts import Facts
 from entitlements.meters import NO_TALLIES
 from entitlements.pools import Key, Tallies
-from entitlements.rules import in_force
 from entitlements.spans import barred
 from pricing.models import Feature
 
@@ -82,8 +81,9 @@ def keys(question: Question, at: datetime, catalog: Catalog = facts.features) ->
         return []
     open_ = [grant for grant in known.grants.get(feature.code, ()) if barred(grant, at) is None]
     found = pools.of(known.user_id, feature, open_, at)
-    said = [rule for rule in in_force(known.rules.get(feature.code, ()), at)[:1] if rule.effect == "value"]
-    return pools.keys([*found, *(pools.of_rule(rule, found, known.user_id, feature) for rule in said)])
+    if not known.rules.get(feature.code):
+        return pools.keys(found)
+    return list(dict.fromkeys([*pools.keys(found), pools.key_of_rules(found, known.user_id, feature)]))
 
 
 def answer(question: Question, tallies: Tallies, at: datetime, catalog: Catalog = facts.features) -> Decision:

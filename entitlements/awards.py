@@ -94,16 +94,16 @@ def _offer(gift: Gift) -> tuple[PlanVersion | None, Feature | None, Terms]:
         raise PlanNotForSale(gift.plan_id)
     terms = grants.terms_of(version)
     for code in limits.keys() - terms.keys():
-        raise UsageLimitsWrong(code, f"plan {gift.plan_id} does not include it")
+        raise UsageLimitsWrong(f"plan {gift.plan_id} does not include it", code)
     return version, None, {code: {**each, **_columns(limits.get(code))} for code, each in terms.items()}
 
 
 def _alone(feature: Feature, value: Any, limits: Mapping[str, Inclusion]) -> Inclusion:
     for code in limits.keys() - {feature.code}:
-        raise UsageLimitsWrong(code, f"only {feature.code} is given")
+        raise UsageLimitsWrong(f"only {feature.code} is given", code)
     metered = feature.kind == Feature.Kind.METERED
     if metered and not limits:
-        raise UsageLimitsWrong(feature.code, "it is missing: say a number, or null for unlimited")
+        raise UsageLimitsWrong("its limit is missing: say a number, or null for unlimited", feature.code)
     if metered and value is not None:
         raise DoesNotFit("value", feature.code, feature.kind, "it has usage_limits, and no value")
     included = limits.get(feature.code) or Inclusion(feature.code, value=value)

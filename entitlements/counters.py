@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.db import connection
 
@@ -29,17 +30,41 @@ READ = """
         AND counter.pool IS NOT DISTINCT FROM wanted.pool
         AND counter.member = wanted.member AND counter.period_start = wanted.start
 """
+# When what is held of these counters is left for others, the nearest first.
+ENDS = """
+    SELECT DISTINCT held.expires_at FROM entitlements_reservation AS held
+    WHERE held.status = 'held' AND held.expires_at > %(at)s AND held.feature_code = ANY(%(features)s)
+        AND held.counters && ARRAY(
+            SELECT counter.id
+            FROM unnest(%(subjects)s::text[], %(features)s::text[], %(pools)s::uuid[], %(members)s::text[],
+                    %(starts)s::timestamptz[]) AS wanted (subject, feature, pool, member, start)
+            JOIN entitlements_usagecounter AS counter
+                ON counter.subject = wanted.subject AND counter.feature_code = wanted.feature
+                AND counter.pool IS NOT DISTINCT FROM wanted.pool
+                AND counter.member = wanted.member AND counter.period_start = wanted.start)
+    ORDER BY held.expires_at LIMIT %(most)s
+"""
 COLUMNS = ("subjects", "features", "pools", "members", "starts")
 
 
 def read(keys: Sequence[Key], *, at: datetime) -> Tallies:
     """Return what each counter says at `at`, in one query; one that is missing is 0, and not in the answer."""
-    said = {name: list(column) for name, column in zip(COLUMNS, zip(*keys, strict=True), strict=True)}
     with connection.cursor() as cursor:
-        cursor.execute(READ, {**said, "at": at})
+        cursor.execute(READ, {**_columns(keys), "at": at})
         return {keys[place - 1]: Tally(used, reserved, rolled) for place, used, reserved, rolled in cursor.fetchall()}
 
 
 def counting(*, at: datetime) -> Callable[[Sequence[Key]], Tallies]:
     """Return what reads counters as they are, for an answer of `at`: now, or a moment to come."""
     return partial(read, at=at)
+
+
+def ends_of_holds(keys: Sequence[Key], *, at: datetime, most: int) -> list[datetime]:
+    """Return when what is held of these counters after `at` ends: the nearest dates, at most so many."""
+    with connection.cursor() as cursor:
+        cursor.execute(ENDS, {**_columns(keys), "at": at, "most": most})
+        return [date for (date,) in cursor.fetchall()]
+
+
+def _columns(keys: Sequence[Key]) -> dict[str, list[Any]]:
+    return {name: list(column) for name, column in zip(COLUMNS, zip(*keys, strict=True), strict=True)}

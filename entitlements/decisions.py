@@ -183,7 +183,8 @@ def _metered(dated: Draft, reading: Reading, rule: Rule | None, requested: int) 
         reason = ReasonCode.MEMBER_CAP_REACHED
     else:
         reason = ReasonCode.LIMIT_REACHED
-    by = _by(dated, winner) if winner else dated | {"source": said_by(rule) if rule else None}
+    decided = rule if winner is None or reason == ReasonCode.OVERRIDE_ALLOW else None
+    by = _by(dated, winner) if winner and not decided else dated | {"source": said_by(decided) if decided else None}
     return by | {
         "allowed": fits or let_through,
         "reason_code": reason,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,11 +11,11 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
-from entitlements import access, counters, facts, meters, pools
+from entitlements import access, counters, facts, meters
 from entitlements.facts import Facts
 from entitlements.meters import NO_TALLIES
 from entitlements.pools import Key, Pool
-from entitlements.rules import Rule, in_force
+from entitlements.rules import in_force
 from entitlements.spans import barred
 from entitlements.usage_errors import NotMetered, UnitsWrong, UsageRefused
 from pricing.models import Feature
@@ -88,11 +88,9 @@ def of(known: Facts, feature_code: str, units: int, at: datetime) -> Draw:
     grants = [grant for grant in known.grants.get(feature_code, ()) if barred(grant, at) is None]
     rule = next(iter(in_force(known.rules.get(feature_code, ()), at)), None)
     tallies = NO_TALLIES
-    if rule is not None and rule.effect == "value":
+    if known.rules.get(feature_code):
         tallies = counters.read(access.keys(access.Question(known, feature_code), at), at=at)
     found = meters.payers(known.user_id, feature, grants, rule, at=at, tallies=tallies)
-    if not found and rule is not None:
-        found = [_allowed(rule, known.user_id, feature)]
     # What has no end pays before all others, as a check says.
     found.sort(key=lambda pool: pool.limit is not None)
     warn_at = sorted({percent for pool in found if pool.grant for percent in pool.grant.warn_at})
@@ -129,7 +127,7 @@ def entries(drawn: Sequence[Pool]) -> list[tuple[Any, ...]]:
     shared = [pool for pool in drawn if pool.share]
     places = {pool.key: len(drawn) + 1 + index for index, pool in enumerate(shared)}
     return [
-        *(_entry(pool.key, pool, pool.limit, places.get(pool.key, 0)) for pool in drawn),
+        *(_entry(pool.key, pool, _size(pool), places.get(pool.key, 0)) for pool in drawn),
         *(_entry(pool.share, pool, pool.share_cap, 0) for pool in shared if pool.share),
         *(_entry(key, None, None, TAKEN) for pool in drawn for key in pool.instead_of),
     ]
@@ -147,6 +145,11 @@ def _rolling(pool: Pool) -> list[Any]:
     ]
 
 
+def _size(pool: Pool) -> int | None:
+    # What is spent of a pool whose takers are locked with it is subtracted then.
+    return pool.limit if pool.limit is None or pool.instead_of else pool.limit - pool.spent
+
+
 def _entry(key: Key, pool: Pool | None, size: int | None, place: int) -> tuple[Any, ...]:
     end = pool.period.end if pool and pool.period else None
     soft = pool is not None and pool.soft
@@ -154,7 +157,3 @@ def _entry(key: Key, pool: Pool | None, size: int | None, place: int) -> tuple[A
     rolls = pool.grant.rollover_max if whole and pool and pool.grant else None
     before = pool.befores[0].start if whole and pool and pool.befores else None
     return key.subject, key.pool, key.member, key.start, end, size, soft, before, rolls, place
-
-
-def _allowed(rule: Rule, user_id: str, feature: Feature) -> Pool:
-    return replace(pools.of_rule(rule, (), user_id, feature), limit=None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from entitlements import access, considered, offers, turns
+from entitlements import access, considered, counters, offers, turns
 from entitlements.access import Question
 from entitlements.considered import Considered
 from entitlements.decisions import Decision
@@ -36,17 +37,22 @@ def answer(question: Question, standpoint: Standpoint) -> Explanation:
     seen = considered.of(feature, known.grants.get(code, ()), known.rules.get(code, ()), tallies, decision)
     if feature is None or decision.allowed or standpoint.is_past:
         return Explanation(decision, seen, [])
-    thought = [*turns.thinkable(question, feature, decision), *_plans(question, feature, decision)]
-    return Explanation(decision, seen, list(_smallest(_turning(thought, question, standpoint))))
+    ends = counters.ends_of_holds(keys, at=decision.as_of, most=turns.DATES) if decision.reserved else []
+    thought = [*turns.thinkable(question, feature, decision, ends), *_plans(question, feature, decision)]
+    return Explanation(decision, seen, list(_smallest(_turning(thought, question, standpoint, ends))))
 
 
-def _turning(thought: Iterable[Change], question: Question, standpoint: Standpoint) -> Iterator[Change]:
-    """Keep what does turn the answer. The counters of all are read at once."""
+def _turning(
+    thought: Iterable[Change], question: Question, standpoint: Standpoint, ends: Sequence[datetime]
+) -> Iterator[Change]:
+    """Keep what does turn the answer. The counters of all are read at once, but where what is held ends by then."""
     asked = [(change, *turns.apply(change, question, standpoint.at)) for change in thought]
     keys = {key for _, then, at in asked for key in access.keys(then, at, standpoint.catalog)}
     tallies: Tallies = standpoint.counting(sorted(keys, key=str)) if keys else NO_TALLIES
     for change, then, at in asked:
-        if access.answer(then, tallies, at, standpoint.catalog).allowed:
+        late = access.keys(then, at, standpoint.catalog) if ends and at >= ends[0] else ()
+        counted = counters.read(late, at=at) if late else tallies
+        if access.answer(then, counted, at, standpoint.catalog).allowed:
             yield change
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -40,11 +40,10 @@ def read(
 ) -> Reading:
     """Read the meter for a user. `grants` are those that give access at `at`, `tallies` their counters."""
     found = payers(user_id, feature, grants, rule, at=at, tallies=tallies)
-    if not found and rule and rule.effect == "allow":
-        return Reading((), None, None, 0, 0, None, None, soft=True, overage=0, warning=None)
     limit = pools.limit_of(found, tallies)
-    counts = [tallies.get(pool.key, Tally()) for pool in found]
-    used = sum(tally.used for tally in counts) + sum(pool.spent for pool in found)
+    counted = dict.fromkeys(key for pool in found for key in (pool.key, *pool.instead_of))
+    counts = [tallies.get(key, Tally()) for key in counted]
+    used = sum(tally.used for tally in counts)
     return Reading(
         tuple(found),
         _next(found, tallies),
@@ -66,7 +65,9 @@ def payers(
     found = pools.of(user_id, feature, grants, at)
     if rule is not None and rule.effect == "value":
         return pools.resized(found, rule, user_id, feature, tallies)
-    return found
+    if rule is not None and not found:
+        return [replace(pools.of_rule(rule, (), user_id, feature), limit=None)]
+    return pools.beside_rules(found, user_id, feature, tallies)
 
 
 def _next(found: Sequence[Pool], tallies: Tallies) -> Pool | None:

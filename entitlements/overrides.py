@@ -116,7 +116,7 @@ def _misfits(ruling: Ruling, feature: Feature) -> Iterator[tuple[str, str]]:
     if ruling.has_limit and not metered:
         yield "limit", "only the effect value of a metered feature takes a limit"
     if metered and not ruling.has_limit:
-        yield "limit", "it is missing: say a number, or null for unlimited"
+        yield "limit", "its limit is missing: say a number, or null for unlimited"
     if ruling.operation != Override.Operation.SET and not metered:
         yield "operation", "only a limit is added to or compared: set it"
     if ruling.value is not None and not static:

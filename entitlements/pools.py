@@ -49,7 +49,7 @@ class Pool:
     """`limit` units (None is unlimited) in `period`; `soft` lets more through, `share` is one member's part of it.
 
     `befores` are where the periods before were counted, the nearest first: as many as what rolls over may come from.
-    `spent` is what other pools have already taken of this limit, and `instead_of` are theirs.
+    `spent` is what other counters have already taken of this limit, and `instead_of` are those that are locked with it.
     """
 
     key: Key
@@ -90,20 +90,49 @@ def resized(pools: Sequence[Pool], rule: Rule, user_id: str, feature: Feature, t
     if not feature.consumable:
         return [_recounted(pools[0], rule) if pools else made]
     if rule.operation == "add":
-        return [*pools, made]
+        above = 0 if rule.limit is None else max(_taken(made.key, tallies) - rule.limit, 0)
+        return [*_less(pools, above, tallies), made]
     total = limit_of(pools, tallies)
     if rule.operation == "max" and pools and (total is None or (rule.limit is not None and rule.limit <= total)):
-        return list(pools)
-    taken = sum(tallies.get(pool.key, Tally()).used + tallies.get(pool.key, Tally()).reserved for pool in pools)
+        return beside_rules(pools, user_id, feature, tallies)
+    taken = sum(_taken(pool.key, tallies) for pool in pools)
     return [replace(made, spent=taken, instead_of=tuple(pool.key for pool in pools))]
 
 
 def of_rule(rule: Rule, pools: Sequence[Pool], user_id: str, feature: Feature) -> Pool:
     """Return the pool that an override of the limit makes: its period is that of the first grant's."""
     period = pools[0].period if pools else None
-    pool = rule.id if feature.consumable else None
-    key = Key(f"user:{user_id}", feature.code, pool, "", period.start if period else ALWAYS)
-    return Pool(key, None, period, rule.limit, soft=False)
+    return Pool(key_of_rules(pools, user_id, feature), None, period, rule.limit, soft=False)
+
+
+def key_of_rules(pools: Sequence[Pool], user_id: str, feature: Feature) -> Key:
+    """Return where all that overrides give is counted: one count in a period, so that none forgets another's."""
+    period = pools[0].period if pools else None
+    return Key(f"user:{user_id}", feature.code, None, "", period.start if period else ALWAYS)
+
+
+def beside_rules(pools: Sequence[Pool], user_id: str, feature: Feature, tallies: Tallies) -> list[Pool]:
+    """Return the pools less what the user has used of this period by overrides that are over."""
+    key = key_of_rules(pools, user_id, feature)
+    taken = _taken(key, tallies)
+    if not taken or not pools or not feature.consumable:
+        return list(pools)
+    first, *others = _less(pools, taken, tallies)
+    return [replace(first, instead_of=(key,)), *others]
+
+
+def _less(pools: Sequence[Pool], taken: int, tallies: Tallies) -> Iterator[Pool]:
+    """Spread what was taken over the pools in their order."""
+    for pool in pools:
+        room = left_of_all(pool, tallies)
+        part = taken if room is None else min(taken, room)
+        taken -= part
+        yield replace(pool, spent=part)
+
+
+def _taken(key: Key, tallies: Tallies) -> int:
+    tally = tallies.get(key, Tally())
+    return tally.used + tally.reserved
 
 
 def _recounted(pool: Pool, rule: Rule) -> Pool:

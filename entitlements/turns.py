@@ -99,15 +99,20 @@ def _with_grants(known: Facts, code: str, change: Change, **said: object) -> Fac
     return replace(known, grants={**known.grants, code: tuple(grants)})
 
 
-def thinkable(question: Question, feature: Feature, decision: Decision) -> Iterator[Change]:
-    """Yield what may turn the answer, the smallest first; whether it does is seen by asking again."""
+def thinkable(
+    question: Question, feature: Feature, decision: Decision, holds_end: Sequence[datetime] = ()
+) -> Iterator[Change]:
+    """Yield what may turn the answer, the smallest first; whether it does is seen by asking again.
+
+    `holds_end` is when units come back that are held now.
+    """
     known, at = question.known, decision.as_of
     grants, rules = known.grants.get(feature.code, ()), known.rules.get(feature.code, ())
     if decision.remaining:
         yield Change(Turn.FEWER_UNITS, units=decision.remaining)
     if decision.reason_code == ReasonCode.NOT_FAMILY_MEMBER:
         yield Change(Turn.LEAVE_OUT_FAMILY)
-    for date in _dates(feature, grants, rules, at):
+    for date in sorted({*_dates(feature, grants, rules, at), *holds_end}):
         yield Change(Turn.WAIT, at=date)
     for grant in grants:
         yield from _of_grant(grant, at)

@@ -133,6 +133,8 @@ class InclusionMismatch(PricingError):
 class UsageLimitsWrong(PricingError):
     code = "usage_limits_wrong"
 
-    def __init__(self, place: str, reason: str):
-        self.field = f"usage_limits/{place.replace('.', '/')}" if place else "usage_limits"
-        super().__init__(f"usage_limits{'.' if place else ''}{place}: {reason}.")
+    def __init__(self, reason: str, *place: str):
+        steps = ("usage_limits", *place)
+        # As the steps of a JSON pointer (RFC 6901).
+        self.field = "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps)
+        super().__init__(f"{'.'.join(steps)}: {reason}.")

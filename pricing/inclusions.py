@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,12 @@ from pricing.models import METERING, Feature
 
 # What a row of PlanFeature holds beside its version and feature.
 COLUMNS = ("limit", "period", "soft", "value", *METERING)
+WANTED = {
+    "number": "a number",
+    "text": "a text",
+    "list": "a list of texts and whole numbers",
+    "enum": "one of its choices",
+}
 MOST_WARNINGS, MOST_PERCENT = 10, 1000
 
 
@@ -58,14 +65,14 @@ def misfits(included: Inclusion, feature: Feature) -> Iterator[str]:
         yield "it needs a period"
     if not metered and (included.limit is not None or included.period):
         yield "only a metered feature has a limit and a period"
-    if static != (included.value is not None):
+    if not static and included.value is not None:
         yield "a value belongs to a static feature, and to no other"
     if static:
         yield from wrong_value(included.value, feature)
     if not metered and included.meters:
         yield f"only a metered feature has {included.meters[0]}"
     if metered:
-        yield from _wrong_meter(included, feature)
+        yield from (wrong for _, wrong in wrong_meter(included, feature))
 
 
 def wrong_value(value: Any, feature: Feature) -> Iterator[str]:
@@ -74,26 +81,31 @@ def wrong_value(value: Any, feature: Feature) -> Iterator[str]:
         case Feature.ValueType.NUMBER:
             fits = isinstance(value, int | float) and not isinstance(value, bool)
         case Feature.ValueType.LIST:
-            fits = isinstance(value, list) and all(isinstance(item, str | int) for item in value)
+            fits = isinstance(value, list) and all(type(item) in (str, int) for item in value)
         case Feature.ValueType.ENUM:
             fits = value in feature.choices
         case _:
             fits = isinstance(value, str)
     if not fits:
-        wanted = f"one of {', '.join(feature.choices)}" if feature.choices else f"a {feature.value_type}"
-        yield f"its value must be {wanted}, not {value!r}"
+        wanted = f"one of {', '.join(feature.choices)}" if feature.choices else WANTED[feature.value_type]
+        yield f"its value must be {wanted}, not {json.dumps(value, ensure_ascii=False)}"
 
 
-def _wrong_meter(included: Inclusion, feature: Feature) -> Iterator[str]:
+def wrong_meter(included: Inclusion, feature: Feature) -> Iterator[tuple[str, str]]:
+    """Say which term of a meter is wrong, and why."""
+    if not feature.consumable and included.period != "never":
+        yield "period", "what is only counted never starts anew: its period is never"
     if included.time_zone not in _zones():
-        yield f"there is no time zone {included.time_zone!r}"
+        yield "time_zone", f"there is no time zone {included.time_zone!r}"
     if included.time_zone != "UTC" and included.anchor != "calendar":
-        yield "a time zone goes with the anchor calendar"
+        yield "time_zone", "a time zone goes with the anchor calendar"
     if included.rollover_max is not None and (not feature.consumable or included.period == "never"):
-        yield "only what is used up and starts anew can roll over"
+        yield "rollover_max", "only what is used up and starts anew can roll over"
+    if included.rollover_max is not None and included.limit is None:
+        yield "rollover_max", "of what has no limit nothing is left to roll over"
     warned = included.warn_at
     if len(warned) > MOST_WARNINGS or list(warned) != sorted({each for each in warned if 0 < each <= MOST_PERCENT}):
-        yield f"warn_at must be rising percentages from 1 to {MOST_PERCENT}, at most {MOST_WARNINGS}"
+        yield "warn_at", f"warn_at must be rising percentages from 1 to {MOST_PERCENT}, at most {MOST_WARNINGS}"
 
 
 @cache

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from pricing.errors import UsageLimitsWrong
-from pricing.inclusions import Inclusion, misfits
+from pricing.inclusions import Inclusion, wrong_meter
 from pricing.models import Feature, PlanFeature
 
 
@@ -53,7 +54,7 @@ def compiled(limits: object, known: Mapping[str, Feature] | None = None) -> tupl
     `known` are the features, those of the database when left out.
     """
     if not isinstance(limits, dict):
-        raise UsageLimitsWrong("", "it must be an object of feature codes")
+        raise UsageLimitsWrong("it must be an object of feature codes")
     features = Feature.objects.in_bulk(list(limits)) if known is None else known
     return tuple(_inclusion(code, limits[code], features.get(code)) for code in sorted(limits))
 
@@ -69,19 +70,19 @@ def shown(included: Metered) -> dict[str, Any]:
 
 def _inclusion(code: str, said: object, feature: Feature | None) -> Inclusion:
     if feature is None:
-        raise UsageLimitsWrong(code, "there is no such feature")
+        raise UsageLimitsWrong("there is no such feature", code)
     if feature.kind != Feature.Kind.METERED:
-        raise UsageLimitsWrong(code, f"it is {feature.kind}, and only a metered feature has a limit")
+        raise UsageLimitsWrong(f"it is {feature.kind}, and only a metered feature has a limit", code)
     words = {"limit": said} if said is None or isinstance(said, int) else said
     if not isinstance(words, dict):
-        raise UsageLimitsWrong(code, "say a number, null for unlimited, or an object with limit and period")
+        raise UsageLimitsWrong("say a number, null for unlimited, or an object with limit and period", code)
     for place, wrong in _wrong(words):
-        raise UsageLimitsWrong(f"{code}.{place}", wrong)
+        raise UsageLimitsWrong(wrong, code, place)
     named = {WORDS[word]: value for word, value in words.items()}
     period = named.pop("period", None) or ("month" if feature.consumable else "never")
     included = Inclusion(code, period=period, **named)
-    for wrong in misfits(included, feature):
-        raise UsageLimitsWrong(code, wrong)
+    for place, wrong in wrong_meter(included, feature):
+        raise UsageLimitsWrong(wrong, code, place)
     return included
 
 
@@ -93,19 +94,19 @@ def _wrong(words: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "limit" not in words:
         yield "limit", "it is missing: say a number, or null for unlimited"
     for word, value in words.items():
-        name = WORDS[word]
+        name, said = WORDS[word], json.dumps(value, ensure_ascii=False)
         whole = isinstance(value, int) and not isinstance(value, bool)
         if name in NUMBERS and value is not None and not (whole and 0 <= value <= LARGEST):
-            yield word, f"it must be a whole number from 0 or null, not {value!r}"
+            yield word, f"it must be a whole number from 0 or null, not {said}"
         if name == "priority" and not (whole and -100 <= value <= 100):
-            yield word, f"it must be a whole number from -100 to 100, not {value!r}"
+            yield word, f"it must be a whole number from -100 to 100, not {said}"
         if name == "soft" and not isinstance(value, bool):
-            yield word, f"it must be true or false, not {value!r}"
+            yield word, f"it must be true or false, not {said}"
         if name == "period" and value is not None and value not in PlanFeature.Period.values:
-            yield word, f"it must be one of {', '.join(PlanFeature.Period.values)}, not {value!r}"
+            yield word, f"it must be one of {', '.join(PlanFeature.Period.values)}, not {said}"
         if name == "anchor" and value not in PlanFeature.Anchor.values:
-            yield word, f"it must be one of {', '.join(PlanFeature.Anchor.values)}, not {value!r}"
+            yield word, f"it must be one of {', '.join(PlanFeature.Anchor.values)}, not {said}"
         if name == "time_zone" and not isinstance(value, str):
-            yield word, f"it must be the name of a time zone, not {value!r}"
+            yield word, f"it must be the name of a time zone, not {said}"
         if name == "warn_at" and not (isinstance(value, list) and all(type(each) is int for each in value)):
-            yield word, f"it must be a list of percentages, not {value!r}"
+            yield word, f"it must be a list of percentages, not {said}"

@@ -164,7 +164,8 @@ class Moment(serializers.DateTimeField):
         """Read RFC 3339: Python's own reader takes weeks, commas and the digits of other scripts too."""
         if not isinstance(value, str) or not RFC_3339.fullmatch(value):
             self.fail("offset")
-        return super().to_internal_value(value)
+        # Its letters may be small ones, which Python does not read.
+        return super().to_internal_value(value.upper())
 
     def enforce_timezone(self, value: datetime) -> datetime:
         """Refuse a moment without an offset, which DRF would take for UTC."""

@@ -15,9 +15,10 @@ from pricing.models import Feature
 class UsageCounter(models.Model):
     """What was used of one pool in one period, in the feature's unit. A missing row is 0.
 
-    `pool` is the grant that pays, or none for an allocated feature, which is counted by subject; `subject` is
-    `user:<id>` or `family:<id>`, and `member` names one member's share of a family's pool. `ceiling` is what the hard
-    limit was when it was last written to, or what was used already if that is more; null is a soft limit, or none.
+    `pool` is the grant that pays, or none: for an allocated feature, which is counted by subject, and for what
+    overrides of a limit give. `subject` is `user:<id>` or `family:<id>`, and `member` names one member's share of a
+    family's pool. `ceiling` is what the hard limit was when it was last written to, or what was used already if that is
+    more; null is a soft limit, or none.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

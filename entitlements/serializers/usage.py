@@ -120,7 +120,9 @@ class UsageCounterSerializer(Kept, serializers.ModelSerializer[UsageCounter]):
     """What was used of one pool in one period `[period_start, period_end)`, by all who share it or by a member."""
 
     feature_code = serializers.CharField(source="feature_id")
-    pool = serializers.UUIDField(allow_null=True, help_text="The grant or override that pays; null: what is counted.")
+    pool = serializers.UUIDField(
+        allow_null=True, help_text="The grant that pays; null: what is only counted, and what overrides give."
+    )
 
     class Meta:
         model = UsageCounter

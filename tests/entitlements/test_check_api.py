@@ -85,6 +85,14 @@ def test_a_moment_to_come_is_answered_from_what_is_known_now(client_of: Clients,
 
 
 @both
+def test_the_letters_of_a_moment_may_be_small(client_of: Clients, method: str) -> None:
+    """RFC 3339, 5.6."""
+    found = asked(client_of, method, user_id="ann", feature_code="pdf", at="2126-02-01t12:00:00.25z").json()
+
+    assert found["as_of"] == "2126-02-01T12:00:00.250000Z"
+
+
+@both
 def test_without_a_moment_the_database_s_clock_decides(client_of: Clients, method: str) -> None:
     before = clock.now()
     grants.grant("eve", a_version(), source=SUBSCRIPTION, starts_at=before, ends_at=before + DAY, at=before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from entitlements import access, explain, grants, turns
+from entitlements import access, explain, grants, reservations, turns
 from entitlements.access import Question
 from entitlements.considered import Lost, Outcome
 from entitlements.explain import Explanation
@@ -19,8 +19,9 @@ from entitlements.facts import Facts
 from entitlements.models import Override, UsageCounter
 from entitlements.standpoints import Standpoint, of
 from entitlements.turns import Change
+from events.asking import Asking
 from pricing.models import Feature, PlanVersion
-from tests.entitlements.conftest import DAY, PURCHASE, SUBSCRIPTION, Clients, a_version
+from tests.entitlements.conftest import DAY, PURCHASE, SUBSCRIPTION, TICK, Clients, a_version
 from tests.entitlements.conftest import LATER as T0
 from tests.entitlements.random_facts import FEATURES, MOMENTS, facts_of, used
 
@@ -126,6 +127,23 @@ def test_too_many_units_are_turned_by_fewer_by_waiting_by_a_higher_limit_and_by_
     assert found["set_limit"].units == 101
     assert found["plan"].offer
     assert found["plan"].offer.plan_id == "large"
+
+
+def test_what_is_held_is_waited_for_until_it_comes_back(catalog: PlanVersion) -> None:
+    """And no longer: the period ends a month later."""
+    grants.grant("ann", catalog, source=SUBSCRIPTION, starts_at=T0, ends_at=END, at=T0)
+    for key, units, seconds in (("a", 40, 600), ("b", 50, 60)):
+        asking, lasts = Asking.of("service:app", key, {}), timedelta(seconds=seconds)
+        reservations.reserve("ann", "calls", units, expires_in=lasts, asking=asking, now=T0)
+
+    waits = [told(why("calls", requested=units)).get("wait") for units in (11, 61, 101)]
+
+    assert [wait and wait.at for wait in waits] == [T0 + timedelta(seconds=60), T0 + timedelta(seconds=600), None]
+    for wait, units in zip(waits[:2], (11, 61), strict=True):
+        assert wait is not None
+        assert wait.at is not None
+        found = [access.check("ann", "calls", at=wait.at - step, requested=units) for step in (TICK, 0 * TICK)]
+        assert [each.allowed for each in found] == [False, True]
 
 
 def test_a_suspension_is_lifted_an_end_moved_and_a_start_waited_for(catalog: PlanVersion) -> None:

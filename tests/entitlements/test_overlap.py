@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from entitlements.decisions import Decision, decide
 from entitlements.pools import ALWAYS, Key, Tally
+from entitlements.rules import Rule
 from entitlements.spans import Grant
 from pricing.models import Feature
 from tests.entitlements.conftest import DAY, T0, a_grant
@@ -24,6 +25,10 @@ NOW = T0 + DAY
 
 def level(merge: str) -> Feature:
     return Feature(code="level", kind="static", merge=merge)
+
+
+def said(effect: str, limit: int | None = None, operation: str = "set") -> Rule:
+    return Rule(UUID(int=1), effect, None, limit, operation, T0, None, T0, None)
 
 
 def answer(feature: Feature, *grants: Grant, requested: int = 1) -> Decision:
@@ -70,6 +75,7 @@ def test_access_is_in_grace_only_when_nothing_paid_is_left() -> None:
         ("max", [None, None], None),
         ("union", [["de", "en"], ["en", "fr"], "it"], ["de", "en", "fr", "it"]),
         ("union", [[10, 9], [1]], [1, 9, 10]),
+        ("union", [["b", 2], ["a", 10]], [2, 10, "a", "b"]),
         ("union", [None, None], []),
     ],
 )
@@ -146,6 +152,32 @@ def test_the_highest_share_of_the_limit_that_was_passed_is_told(used: int, warni
     assert (found.used, found.warning, found.overage) == (used, warning, max(used - 100, 0))
 
 
+def test_of_nothing_no_share_is_told() -> None:
+    assert answer(CALLS, a_grant(limit=0), requested=0).warning is None
+
+
+def test_the_pool_that_pays_next_is_the_first_that_has_anything_left() -> None:
+    soon, later, last = (
+        a_grant(limit=5, user_id="ann", source_id=name, ends_at=T0 + days * DAY)
+        for name, days in (("soon", 10), ("later", 20), ("last", 30))
+    )
+    spent = {Key("user:ann", "calls", grant.id, "", ALWAYS): Tally(3, 2) for grant in (soon, later)}
+
+    found = decide("ann", "calls", CALLS, [last, later, soon], at=NOW, tallies=spent)
+
+    assert (found.source and found.source.id, found.remaining, found.used, found.reserved) == ("last", 5, 6, 4)
+
+
+def test_what_is_too_much_for_hard_pools_a_soft_one_lets_through() -> None:
+    hard = a_grant(limit=5, user_id="ann", ends_at=T0 + 10 * DAY)
+    soft = a_grant(limit=5, user_id="ann", ends_at=None, soft=True, source_id="soft")
+    spent = {Key("user:ann", "calls", grant.id, "", ALWAYS): Tally(5) for grant in (hard, soft)}
+
+    found = decide("ann", "calls", CALLS, [hard, soft], at=NOW, tallies=spent)
+
+    assert (found.reason_code, found.source and found.source.id) == ("soft_limit_exceeded", "soft")
+
+
 def test_pools_of_what_is_used_up_add() -> None:
     found = answer(CALLS, a_grant(limit=100), a_grant(limit=20), requested=120)
 
@@ -162,10 +194,12 @@ def test_of_what_is_only_counted_the_largest_pool_holds() -> None:
 
 @pytest.mark.parametrize("feature", [CALLS, SEATS])
 def test_any_unlimited_pool_wins(feature: Feature) -> None:
-    found = answer(feature, a_grant(limit=1), a_grant(limit=None), requested=10**12)
+    endless = a_grant(limit=None, source_id="endless", ends_at=None)
+
+    found = answer(feature, a_grant(limit=1), endless, requested=10**12)
 
     assert (found.allowed, found.unlimited, found.limit, found.remaining) == (True, True, None, None)
-    assert found.reason_code == "unlimited"
+    assert (found.reason_code, found.source and found.source.id) == ("unlimited", "endless")
 
 
 def test_a_limit_of_zero_is_granted_with_nothing_included() -> None:
@@ -207,6 +241,120 @@ def test_with_no_access_the_reason_is_what_can_be_mended_then_what_comes_then_wh
     ]
 
     assert reasons == ["canceled", "expired", "revoked", "not_started", "suspended_dispute"]
+
+
+def test_too_much_for_a_share_and_for_the_pool_is_too_much_for_the_pool() -> None:
+    """`member_cap_reached` says that the pool has enough left."""
+    grant = a_grant(limit=10, member_cap=4, user_id="eve", family_id=UUID(int=7))
+
+    found = [decide("ann", "calls", CALLS, [grant], at=NOW, requested=units).reason_code for units in (4, 5, 10, 11)]
+
+    assert found == ["within_limit", "member_cap_reached", "member_cap_reached", "limit_reached"]
+    share = {Key("user:eve", "calls", grant.id, "ann", ALWAYS): Tally(1, 2)}
+    assert decide("ann", "calls", CALLS, [grant], at=NOW, tallies=share).remaining == 1
+    endless = decide("ann", "calls", CALLS, [replace(grant, limit=None)], at=NOW, requested=5)
+    assert (endless.reason_code, endless.unlimited, endless.remaining) == ("member_cap_reached", True, 4)
+
+
+def test_another_limit_of_what_is_only_counted_knows_no_share() -> None:
+    shared = a_grant(limit=5, member_cap=2, user_id="eve", family_id=UUID(int=7))
+
+    found = [
+        decide("ann", "seats", SEATS, [shared], at=NOW, rules=rules).remaining for rules in ([], [said("value", 8)])
+    ]
+
+    assert found == [2, 8]
+
+
+@pytest.mark.parametrize("limit", [0, None])
+def test_of_no_units_and_of_no_limit_nothing_moves_on(limit: int | None) -> None:
+    grant = a_grant(limit=limit, period="day", rollover_max=5, user_id="ann", starts_at=T0 - DAY)
+
+    assert answer(CALLS, grant).limit == limit
+
+
+def test_what_has_moved_on_is_what_the_counter_says_of_it() -> None:
+    """Also when that is nothing, though the period before has given something back since."""
+    grant = a_grant(limit=10, period="day", rollover_max=5, user_id="ann", starts_at=T0 - DAY)
+    key = Key("user:ann", "calls", grant.id, "", NOW)
+
+    found = [decide("ann", "calls", CALLS, [grant], at=NOW, tallies=some).limit for some in ({}, {key: Tally(1, 0, 0)})]
+
+    assert found == [15, 10]
+
+
+def test_of_what_comes_the_next_is_told_and_of_what_is_over_the_last() -> None:
+    soon, later = (a_grant(starts_at=NOW + days * DAY, source_id=name) for days, name in ((1, "soon"), (2, "later")))
+    short = a_grant(starts_at=T0, ends_at=T0 + DAY / 4, source_id="short")
+    long = a_grant(starts_at=T0 - 9 * DAY, ends_at=T0 + DAY / 2, source_id="long")
+
+    told = [answer(EXPORT, *some).source for some in ([soon, later], [later, soon], [short, long], [long, short])]
+
+    assert [each and each.id for each in told] == ["soon", "soon", "long", "long"]
+
+
+def test_of_what_is_held_back_the_last_reason_is_told() -> None:
+    disputed = a_grant(status="suspended", reason="dispute", status_at=T0)
+    late = a_grant(status="suspended", reason="past_due", status_at=T0 + DAY / 2, source_id="late")
+
+    assert answer(EXPORT, disputed, late).reason_code == "suspended_past_due"
+
+
+def test_grace_is_told_of_access_alone() -> None:
+    """Neither what is over with its grace, nor what staff allow, asks for a payment."""
+    over = a_grant(ends_at=T0, grace_until=T0 + DAY / 2)
+    late = a_grant(ends_at=T0, grace_until=T0 + 9 * DAY)
+
+    found = [answer(EXPORT, over), decide("ann", "export", EXPORT, [late], at=NOW, rules=[said("allow")])]
+
+    assert [(each.reason_code, each.in_grace) for each in found] == [("expired", False), ("override_allow", False)]
+
+
+def test_a_family_is_named_where_another_one_pays() -> None:
+    own = a_grant(user_id="ann", family_id=UUID(int=7))
+
+    found = [answer(EXPORT, grant).family_id for grant in (own, replace(own, user_id="eve"))]
+
+    assert found == [None, str(UUID(int=7))]
+
+
+@pytest.mark.parametrize(
+    ("operation", "used", "reason"),
+    [("set", 0, "override_allow"), ("add", 9, "within_limit"), ("add", 10, "override_allow")],
+)
+def test_another_limit_is_the_reason_where_it_pays(operation: str, used: int, reason: str) -> None:
+    grant = a_grant(limit=10, user_id="ann")
+    tallies = {Key("user:ann", "calls", grant.id, "", ALWAYS): Tally(used)}
+
+    found = decide("ann", "calls", CALLS, [grant], at=NOW, rules=[said("value", 20, operation)], tallies=tallies)
+
+    assert (found.allowed, found.reason_code) == (True, reason)
+
+
+def test_what_is_only_counted_is_counted_once() -> None:
+    grant = a_grant(limit=5, user_id="ann")
+
+    found = decide(
+        "ann", "seats", SEATS, [grant], at=NOW, tallies={Key("user:ann", "seats", None, "", ALWAYS): Tally(3)}
+    )
+
+    assert (found.used, found.remaining) == (3, 2)
+
+
+def test_what_is_held_of_the_period_before_does_not_move_on() -> None:
+    grant = a_grant(limit=10, period="day", rollover_max=9, user_id="ann", starts_at=T0)
+    before = {Key("user:ann", "calls", grant.id, "", T0): Tally(2, 3, 0)}
+
+    assert decide("ann", "calls", CALLS, [grant], at=NOW, tallies=before).limit == 15
+
+
+def test_what_had_moved_on_moves_on_again_and_before_the_start_there_was_nothing() -> None:
+    grant = a_grant(limit=10, period="day", rollover_max=20, user_id="ann", starts_at=T0)
+    before = {Key("user:ann", "calls", grant.id, "", T0): Tally(2, 0, 3)}
+
+    found = [decide("ann", "calls", CALLS, [grant], at=at, tallies=some) for at, some in ((T0, {}), (NOW, before))]
+
+    assert [each.limit for each in found] == [10, 21]
 
 
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("abc", max_size=2) | st.lists(st.integers(0, 3))

@@ -132,6 +132,22 @@ def test_a_deny_beats_every_grant_and_every_other_override(granted: None) -> Non
     assert [decided(code).reason_code for code in ("pdf", "calls")] == ["override_deny"] * 2
 
 
+def test_an_allow_leaves_a_feature_the_value_that_was_granted(granted: None) -> None:
+    say("help", "allow")
+
+    found = decided("help")
+
+    assert (found.value, found.reason_code) == ("mail", "override_allow")
+
+
+@pytest.mark.parametrize(("effect", "code"), [("deny", "pdf"), ("allow", "charts")])
+def test_what_an_override_alone_decides_ends_with_it(granted: None, effect: str, code: str) -> None:
+    end = clock.now() + DAY
+    say(code, effect, ends_at=end)
+
+    assert decided(code).expires_at == end
+
+
 def test_of_two_the_newest_counts(granted: None) -> None:
     say("help", "value", value="phone")
     newest = say("help", "value", value="chat")

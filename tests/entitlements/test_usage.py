@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -284,6 +285,68 @@ def test_another_limit_counts_what_was_used_before_it() -> None:
     assert access.check("ann", "calls", at=T0).remaining == 0
 
 
+@pytest.mark.parametrize("operation", ["set", "max"])
+def test_what_was_used_by_an_override_is_used_still_when_it_is_over(operation: str) -> None:
+    """Neither another override nor the end of all gives the same units again within the period."""
+    give()
+    use(60)
+    an_override("value", limit=200, operation=operation, ends_at=T0 + DAY)
+    use(90, "e-2")
+    an_override("value", limit=300, operation=operation, created_at=T0 + TICK, ends_at=T0 + DAY)
+    use(10, "e-3", at=T0 + 2 * TICK)
+
+    during, after = access.check("ann", "calls", at=T0 + 2 * TICK), access.check("ann", "calls", at=T0 + DAY)
+
+    assert (during.used, during.remaining) == (160, 140)
+    assert (after.used, after.remaining, after.reason_code) == (160, 0, "limit_reached")
+    with pytest.raises(UsageRefused):
+        use(1, "e-4", at=T0 + DAY)
+    assert used(at=END - TICK) == 0
+
+
+def test_what_was_used_by_an_override_is_taken_from_the_pools_in_their_order() -> None:
+    give()
+    with transaction.atomic():
+        version = a_version({"calls": {"limit": 40, "period": "month"}}, plan_id="more")
+        grants.grant("ann", version, source=PURCHASE, starts_at=T0, ends_at=None, at=T0)
+    an_override("value", limit=150, ends_at=T0 + DAY)
+    use(130)
+
+    after = access.check("ann", "calls", at=T0 + DAY)
+    paid = use(10, "e-2", at=T0 + DAY)
+
+    assert (after.used, after.remaining, after.limit) == (130, 10, 140)
+    assert paid.shares == [10]
+    with pytest.raises(UsageRefused):
+        use(1, "e-3", at=T0 + DAY)
+
+
+def test_what_overrides_have_counted_apart_is_counted_together() -> None:
+    give()
+    an_override("value", limit=200)
+    use(120)
+    UsageCounter.objects.filter(pool=None).update(pool=Override.objects.get().pk)
+    before = used()
+
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("entitlements.migrations.0119_overrides_are_counted_together").TOGETHER)
+
+    assert (before, used()) == (0, 120)
+
+
+def test_a_smaller_addition_gives_nothing_of_the_larger_one_again() -> None:
+    give()
+    an_override("value", limit=200)
+    use(120)
+    an_override("value", limit=5, operation="add", created_at=T0 + TICK)
+
+    found = access.check("ann", "calls", at=T0 + TICK)
+
+    assert (found.limit, found.used, found.allowed) == (105, 120, False)
+    with pytest.raises(UsageRefused):
+        use(1, "e-2", at=T0 + TICK)
+
+
 def test_a_limit_that_is_added_pays_last() -> None:
     give()
     an_override("value", limit=5, operation="add")
@@ -332,7 +395,8 @@ def test_who_is_allowed_by_staff_goes_beyond_a_hard_limit_and_is_counted() -> No
     an_override("allow")
 
     assert use(130).overage == 30
-    assert used() == 130
+    found = access.check("ann", "calls", at=T0)
+    assert (found.used, found.reason_code, found.source and found.source.type) == (130, "override_allow", "override")
 
 
 def test_who_is_allowed_by_staff_without_a_grant_is_counted() -> None:
@@ -341,7 +405,8 @@ def test_who_is_allowed_by_staff_without_a_grant_is_counted() -> None:
 
     use(7)
 
-    assert UsageCounter.objects.get().used == 7
+    found = access.check("ann", "calls", at=T0)
+    assert (UsageCounter.objects.get().used, found.used, found.unlimited) == (7, 7, True)
 
 
 def test_who_is_denied_by_staff_uses_nothing() -> None:

@@ -65,18 +65,23 @@ def test_its_features_stand_in_order_of_their_codes() -> None:
         ([], "", "an object of feature codes"),
         (None, "", "an object of feature codes"),
         ({"fax": 1}, "fax", "no such feature"),
+        ({"a.b/c~d": 1}, "a.b~1c~0d", r"usage_limits\.a\.b/c~d: there is no such feature"),
         ({"pdf": 1}, "pdf", "it is boolean"),
         ({"help": {"limit": 1}}, "help", "it is static"),
         ({"calls": "many"}, "calls", "say a number"),
         ({"calls": 1.5}, "calls", "say a number"),
         ({"calls": {}}, "calls/limit", "it is missing"),
-        ({"calls": True}, "calls/limit", "whole number from 0 or null, not True"),
+        ({"calls": True}, "calls/limit", "whole number from 0 or null, not true"),
         ({"calls": -1}, "calls/limit", "whole number from 0"),
         ({"calls": {"limit": 2**63}}, "calls/limit", "whole number from 0"),
-        ({"calls": {"limit": "5"}}, "calls/limit", "not '5'"),
+        ({"calls": {"limit": "5"}}, "calls/limit", 'not "5"'),
         ({"calls": {"limit": 5, "per": "day"}}, "calls/per", "this word is not known"),
         ({"calls": {"limit": 5, "period": "fortnight"}}, "calls/period", "one of day, week, month"),
         ({"calls": {"limit": 5, "period": ["day"]}}, "calls/period", "one of day"),
+        ({"calls": {"limit": 5, "period": "Month", "soft": None}}, "calls/period", 'not "Month"'),
+        ({"calls": {"limit": 5, "anchor": None}}, "calls/anchor", "not null"),
+        ({"calls": {"limit": None, "rollover_max": 1}}, "calls/rollover_max", "nothing is left to roll over"),
+        ({"disk": {"limit": 5, "period": "month"}}, "disk/period", "its period is never"),
         ({"calls": {"limit": 5, "soft": 1}}, "calls/soft", "true or false"),
         ({"calls": {"limit": 5, "anchor": "moon"}}, "calls/anchor", "one of billing, calendar"),
         ({"calls": {"limit": 5, "time_zone": 1}}, "calls/time_zone", "name of a time zone"),
@@ -86,12 +91,16 @@ def test_its_features_stand_in_order_of_their_codes() -> None:
         ({"calls": {"limit": 5, "per_member_cap": 0.5}}, "calls/per_member_cap", "whole number from 0"),
         ({"calls": {"limit": 5, "priority": 101}}, "calls/priority", "from -100 to 100"),
         ({"calls": {"limit": 5, "member_cap": 1, "per_member_cap": 2}}, "calls/per_member_cap", "another word"),
-        ({"calls": {"limit": 5, "anchor": "calendar", "time_zone": "Mars/Base"}}, "calls", "no time zone 'Mars/Base'"),
-        ({"calls": {"limit": 5, "time_zone": "Europe/Berlin"}}, "calls", "goes with the anchor calendar"),
-        ({"disk": {"limit": 5, "rollover_max": 1}}, "disk", "can roll over"),
-        ({"calls": {"limit": 5, "period": "never", "rollover_max": 1}}, "calls", "can roll over"),
-        ({"calls": {"limit": 5, "warn_at": [90, 80]}}, "calls", "rising percentages"),
-        ({"calls": {"limit": 5, "warn_at": [0]}}, "calls", "rising percentages"),
+        (
+            {"calls": {"limit": 5, "anchor": "calendar", "time_zone": "Mars/Base"}},
+            "calls/time_zone",
+            "no time zone 'Mars/Base'",
+        ),
+        ({"calls": {"limit": 5, "time_zone": "Europe/Berlin"}}, "calls/time_zone", "goes with the anchor calendar"),
+        ({"disk": {"limit": 5, "rollover_max": 1}}, "disk/rollover_max", "can roll over"),
+        ({"calls": {"limit": 5, "period": "never", "rollover_max": 1}}, "calls/rollover_max", "can roll over"),
+        ({"calls": {"limit": 5, "warn_at": [90, 80]}}, "calls/warn_at", "rising percentages"),
+        ({"calls": {"limit": 5, "warn_at": [0]}}, "calls/warn_at", "rising percentages"),
     ],
 )
 def test_what_it_cannot_mean_is_refused_by_its_place(said: object, place: str, why: str) -> None:
@@ -104,12 +113,13 @@ def test_what_it_cannot_mean_is_refused_by_its_place(said: object, place: str, w
 @st.composite
 def inclusions(draw: st.DrawFn) -> Inclusion:
     code = draw(st.sampled_from(["calls", "disk"]))
-    period = draw(st.sampled_from(PlanFeature.Period.values))
+    limit = draw(UNITS)
+    period = draw(st.sampled_from(PlanFeature.Period.values)) if code == "calls" else "never"
     anchor = draw(st.sampled_from(PlanFeature.Anchor.values))
-    rolls = code == "calls" and period != "never"
+    rolls = period != "never" and limit is not None
     return Inclusion(
         code,
-        limit=draw(UNITS),
+        limit=limit,
         period=period,
         soft=draw(st.booleans()),
         anchor=anchor,
