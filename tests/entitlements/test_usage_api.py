@@ -218,7 +218,8 @@ def test_units_are_held_then_used_or_given_back(service: APIClient) -> None:
 
 
 def test_what_is_held_is_shown_to_whose_it_is_with_its_end_by_the_clock(service: APIClient, client_of: Clients) -> None:
-    held = post(service, HELD, {"user_id": "ann", "feature_code": "calls", "units": 40, "expires_in": 60}).json()
+    body, key = {"user_id": "ann", "feature_code": "calls", "units": 40, "expires_in": 60}, {"Idempotency-Key": "k-1"}
+    held = post(service, HELD, body, **key).json()
     path = f"{HELD}/{held['id']}"
 
     assert [service.get(path).json(), client_of("user", "ann").get(path).json()] == [held, held]
@@ -227,6 +228,7 @@ def test_what_is_held_is_shown_to_whose_it_is_with_its_end_by_the_clock(service:
     Reservation.objects.update(created_at=over - 2 * DAY, expires_at=over)
     said = service.get(path).json()
     assert (said["status"], said["status_at"]) == ("expired", said["expires_at"])
+    assert post(service, HELD, body, **key).json() == said
     assert Reservation.objects.get().status == "held"
 
 
