@@ -38,6 +38,11 @@ MOVED_ON = (
             AND old.member = wanted.member AND old.period_start = wanted.before;""",
     ),
 )
+# What is over by the clock is over for a release too, whether or not a job has written it down yet.
+SETTLE = (
+    "WHEN 'committed' THEN expires_at > p_now WHEN 'expired' THEN expires_at <= p_now ELSE true END",
+    "WHEN 'expired' THEN expires_at <= p_now ELSE expires_at > p_now END",
+)
 CORRECT = (
     ("    v_full boolean;", "    v_full boolean; v_due uuid[]; v_locked uuid[]; v_id uuid;"),
     (
@@ -71,6 +76,9 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             again(BEFORE.COUNTERS, "entitlements_counters", *MOVED_ON), again(BEFORE.COUNTERS, "entitlements_counters")
+        ),
+        migrations.RunSQL(
+            again(BEFORE.SETTLE, "entitlements_settle", SETTLE), again(BEFORE.SETTLE, "entitlements_settle")
         ),
         migrations.RunSQL(
             again(BEFORE.CORRECT, "entitlements_correct", *CORRECT), again(BEFORE.CORRECT, "entitlements_correct")

@@ -124,6 +124,21 @@ def test_a_reservation_can_be_committed_until_its_end_and_not_at_it() -> None:
         reservations.commit(second, principal="service:app", now=T0 + HOUR)
 
 
+@pytest.mark.parametrize("tidied", [False, True])
+def test_what_is_over_is_not_released_whether_or_not_a_job_ran(tidied: bool) -> None:
+    """It was shown as expired already."""
+    give()
+    first, second = hold(10), hold(20)
+
+    reservations.release(first, now=T0 + HOUR - TICK)
+    if tidied:
+        reservations.expire_due(now=T0 + HOUR)
+    with pytest.raises(ReservationOver, match="expired"):
+        reservations.release(second, now=T0 + HOUR)
+
+    assert state(T0 + HOUR) == (0, 0)
+
+
 def test_what_is_due_does_not_block_although_no_job_ran() -> None:
     give()
     hold(100)
