@@ -84,7 +84,8 @@ def commit(
     if wanted > held:
         more = Use(reservation.user_id, reservation.feature_id, wanted - held, _more(reservation))
         usage.record(more, principal=principal, now=now)
-    thresholds.tell_of(reservation.user_id, reservation.feature_id, at=now, now=now)
+    # It counts in the period in which it was held.
+    thresholds.tell_of(reservation.user_id, reservation.feature_id, at=reservation.created_at, now=now)
     reservation.refresh_from_db()
     return reservation, False
 

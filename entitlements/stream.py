@@ -25,37 +25,54 @@ READ = """
 """
 
 
+class Bell(threading.Event):
+    """Rings with every change of a user, and last when another of his has taken its place."""
+
+    is_over = False
+
+
 class Listeners:
-    """Who waits in this process, by user."""
+    """Who waits in this process, by user, those who came first in front."""
 
     def __init__(self) -> None:
-        self._bells: dict[str, set[threading.Event]] = {}
+        self._bells: dict[str, dict[Bell, None]] = {}
         self._lock = threading.Lock()
         self._count = 0
 
-    @property
-    def is_full(self) -> bool:
-        """Say whether another one must go elsewhere."""
-        return self._count >= int(settings.STREAMS_PER_PROCESS)
+    def is_full_for(self, user_id: str) -> bool:
+        """Say whether another one of this user must go elsewhere."""
+        return self._count >= int(settings.STREAMS_PER_PROCESS) and user_id not in self._bells
 
-    def join(self, user_id: str) -> threading.Event | None:
-        """Return a bell that rings with every change of the user; None when there are enough who wait."""
+    def join(self, user_id: str) -> Bell | None:
+        """Return a bell that rings with every change of the user; None when there are enough who wait.
+
+        When there are, his own oldest one makes room: a line that broke is noticed only by what is written next, and
+        who comes back must not wait for that.
+        """
         with self._lock:
-            if self.is_full:
+            if self.is_full_for(user_id):
                 return None
-            bell = threading.Event()
-            self._bells.setdefault(user_id, set()).add(bell)
+            if self._count >= int(settings.STREAMS_PER_PROCESS):
+                self._end(user_id, next(iter(self._bells[user_id])))
+            bell = Bell()
+            self._bells.setdefault(user_id, {})[bell] = None
             self._count += 1
         gauges.STREAMS.inc()
         return bell
 
-    def leave(self, user_id: str, bell: threading.Event) -> None:
+    def leave(self, user_id: str, bell: Bell) -> None:
         """Ring it no more."""
         with self._lock:
-            self._bells[user_id].discard(bell)
-            if not self._bells[user_id]:
-                del self._bells[user_id]
-            self._count -= 1
+            if not bell.is_over:
+                self._end(user_id, bell)
+
+    def _end(self, user_id: str, bell: Bell) -> None:
+        del self._bells[user_id][bell]
+        if not self._bells[user_id]:
+            del self._bells[user_id]
+        self._count -= 1
+        bell.is_over = True
+        bell.set()
         gauges.STREAMS.dec()
 
     def ring(self, user_id: str) -> None:
@@ -71,7 +88,7 @@ def changes(user_id: str, *, seen: str | None, seconds: float) -> Iterator[bytes
 
     `seen` is the id of the last event (`Last-Event-ID`): a change that was missed is told at once. Raises StreamsFull.
     """
-    if listeners.is_full:
+    if listeners.is_full_for(user_id):
         raise StreamsFull(settings.STREAMS_PER_PROCESS)
     return _changes(user_id, seen, time.monotonic() + min(seconds, settings.STREAM_SECONDS))
 
@@ -88,10 +105,13 @@ def _changes(user_id: str, seen: str | None, end: float) -> Iterator[bytes]:
         listeners.leave(user_id, bell)
 
 
-def _told(user_id: str, seen: str | None, end: float, bell: threading.Event) -> Iterator[bytes]:
+def _told(user_id: str, seen: str | None, end: float, bell: Bell) -> Iterator[bytes]:
     last_said = time.monotonic()
     while (now := time.monotonic()) < end:
         bell.clear()
+        # Asked after it was silenced: whoever ends it says so first, and rings then.
+        if bell.is_over:
+            return
         version, catalog = _versions(user_id)
         stands = f"{version}-{catalog}"
         if stands != seen:

@@ -90,4 +90,4 @@ class Recorded:
 
 def moment(text: Any) -> datetime | None:
     """Read RFC 3339, None where nothing is said."""
-    return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return None if text is None else datetime.fromisoformat(str(text).replace("Z", "+00:00"))

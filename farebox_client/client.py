@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -21,7 +22,10 @@ from farebox_client.sending import Line, Patience, Token
 MOST_OF_EACH = 100
 # After a failure nobody waits for a Farebox that is away: one question a second tries it, the others fall back.
 AWAY_SECONDS = 1.0
+VISIBLE = re.compile("[!-~]{1,255}")
 QUESTIONS, USES = Patience(total=2.0, tries=2), Patience(total=10.0)
+
+Read = TypeVar("Read")
 
 
 class Farebox:
@@ -90,7 +94,8 @@ class Farebox:
         said |= {"at": at.isoformat()} if at else {}
         said |= {"metadata": dict(metadata)} if metadata else {}
         try:
-            reply = self._line.send("usage", said, key=event_id, patience=self._uses)
+            # Its id is its key, whatever letters it has: it stands in the body.
+            reply = self._line.send("usage", said, patience=self._uses)
         finally:
             self._kept.forget(user_id)
         return Recorded(event_id, reply.replayed, reply.body)
@@ -102,6 +107,8 @@ class Farebox:
 
         Raises Refused, with the reason's code where they do not fit, and Unreachable.
         """
+        if key is not None and not VISIBLE.fullmatch(key):
+            raise ValueError("A key is 1 to 255 visible ASCII characters.")
         said = {"user_id": user_id, "feature_code": feature_code, "units": units, "expires_in": expires_in}
         try:
             reply = self._line.send("usage/reservations", said, key=key or uuid4().hex, patience=self._uses)
@@ -131,8 +138,8 @@ class Farebox:
         said |= {"family_id": family_id} if family_id else {}
         asked_at, mark = monotonic(), self._kept.mark(user_id)
         try:
-            decision = Decision.of(self._answered("entitlements/check", said))
-        except (Unreachable, KeyError, TypeError, ValueError):
+            decision = _told(Decision.of, self._answered("entitlements/check", said))
+        except Unreachable:
             return self._fallback(user_id, feature_code)
         self._kept.keep(user_id, question, decision, asked_at=asked_at, mark=mark)
         return decision
@@ -143,14 +150,13 @@ class Farebox:
         asked_at, marks = monotonic(), {user_id: self._kept.mark(user_id) for user_id in user_ids}
         said = {"user_ids": list(user_ids), "feature_codes": list(feature_codes)}
         try:
-            body = self._answered("entitlements/check-bulk", said)
-            decisions = [Decision.of(each) for each in body["data"]]
-        except (Unreachable, KeyError, TypeError, ValueError):
+            decisions, errors = _told(_many, self._answered("entitlements/check-bulk", said))
+        except Unreachable:
             return {(user, code): self._fallback(user, code) for user in user_ids for code in feature_codes}, ()
         for one in decisions:
             mark = marks.get(one.user_id, -1)
             self._kept.keep(one.user_id, (one.feature_code, 1, None), one, asked_at=asked_at, mark=mark)
-        return {(one.user_id, one.feature_code): one for one in decisions}, body["errors"]
+        return {(one.user_id, one.feature_code): one for one in decisions}, errors
 
     def _answered(self, path: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask, unless Farebox was away a moment ago. Raises Refused and Unreachable."""
@@ -172,3 +178,15 @@ class Farebox:
 
     def _fallback(self, user_id: str, feature_code: str) -> Decision:
         return Decision.fallback(user_id, feature_code, self._fail_policy.get(feature_code, "closed"))
+
+
+def _told(read: Callable[[Mapping[str, Any]], Read], said: Mapping[str, Any]) -> Read:
+    """Read an answer; what is none of ours came from something else on the way. Raises Unreachable."""
+    try:
+        return read(said)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unreachable(f"no answer of Farebox's: {error!r}") from error
+
+
+def _many(said: Mapping[str, Any]) -> tuple[list[Decision], Sequence[Mapping[str, Any]]]:
+    return [Decision.of(each) for each in said["data"]], said["errors"]

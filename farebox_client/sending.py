@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
@@ -57,7 +58,10 @@ class Line:
         self._lock = threading.Lock()
 
     def send(self, path: str, said: Mapping[str, Any], *, patience: Patience, key: str | None = None) -> Reply:
-        """Post what is said, again on a lost connection, 429 and 5xx. Raises Refused on other 4xx, and Unreachable."""
+        """Post what is said, again on a lost connection, 429 and 5xx. Raises Refused on other 4xx, and Unreachable.
+
+        What cannot be sent at all is the caller's mistake: TypeError, ValueError.
+        """
         deadline = monotonic() + patience.total
         tried = 0
         while True:
@@ -86,11 +90,15 @@ class Line:
     def _once(self, path: str, said: Mapping[str, Any], key: str | None, timeout: float) -> Reply:
         token = self._token if isinstance(self._token, str) else self._token()
         headers = {"Authorization": f"Bearer {token}", **({"Idempotency-Key": key} if key else {})}
+        deadline = monotonic() + timeout
         try:
-            answer = self._client().post(path, json=said, headers=headers, timeout=timeout)
+            with self._client().stream("POST", path, json=said, headers=headers, timeout=timeout) as answer:
+                return _read(answer, _body(answer, deadline))
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
+            # It was never sent, and never will be: a mistake in an address or a token must not open anything.
+            raise ValueError(str(error)) from error
         except httpx.RequestError as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
-        return _read(answer)
 
     def _client(self) -> httpx.Client:
         # A socket that two processes share would mix up their answers.
@@ -101,10 +109,20 @@ class Line:
             return self._open[1]
 
 
-def _read(answer: httpx.Response) -> Reply:
+def _body(answer: httpx.Response, deadline: float) -> bytes:
+    """Read what is said, as long as it comes in time: httpx counts each piece anew. Raises Unreachable."""
+    pieces = []
+    for piece in answer.iter_bytes():
+        pieces.append(piece)
+        if monotonic() > deadline:
+            raise Unreachable(f"{answer.request.url.host} took too long to say it all")
+    return b"".join(pieces)
+
+
+def _read(answer: httpx.Response, said: bytes) -> Reply:
     """Read an answer. Raises Refused and Unreachable."""
     try:
-        body = answer.json()
+        body = json.loads(said)
     except ValueError:
         body = None
     if answer.is_success and isinstance(body, dict):
@@ -123,5 +141,6 @@ def _retry_after(answer: httpx.Response) -> float:
         return float(said)
     try:
         return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
-    except ValueError:
+    except (TypeError, ValueError):
+        # No date, or one without its zone.
         return 0.0

@@ -68,6 +68,9 @@ class CloudEventSaid(Kept):
         said = super().to_internal_value(data)
         if "data_base64" in data:
             raise serializers.ValidationError({"data_base64": ["Give JSON in `data`."]})
+        # With a space in it two different pairs of source and id would be one name, and one of them not counted.
+        if any(each.isspace() for each in said["source"]):
+            raise serializers.ValidationError({"source": ["A URI reference has no spaces."]})
         return said
 
 
@@ -191,16 +194,18 @@ def told(outcomes: Mapping[int, Outcome], faults: Mapping[int, str]) -> dict[str
     return {"data": recorded, "errors": shown}
 
 
-def listed(said: Any) -> Sequence[Any]:
-    """Read the list of a batch: each of its rows is read for itself. Raises ValidationError."""
-    events = said.get("events") if isinstance(said, dict) and len(said) == 1 else None
+def listed(said: Any, *, cloud: bool) -> Sequence[Any]:
+    """Read the list of a batch, whatever its rows are: each is read for itself. Raises ValidationError."""
+    events = said if cloud else said.get("events") if isinstance(said, dict) and len(said) == 1 else None
     # A thousand fields of DRF's would say of each row only that it is an object.
-    if isinstance(events, list) and 0 < len(events) <= MOST and all(isinstance(each, dict) for each in events):
+    if isinstance(events, list) and 0 < len(events) <= MOST:
         return events
-    body = UsageBatchSaid(data=said)
-    body.is_valid(raise_exception=True)
-    rows: Sequence[Any] = body.validated_data["events"]
-    return rows
+    body = UsageBatchSaid(data={"events": events} if cloud else said)
+    if body.is_valid():
+        rows: Sequence[Any] = body.validated_data["events"]
+        return rows
+    # The body of cloud events is the list itself.
+    raise serializers.ValidationError(body.errors["events"] if cloud else body.errors)
 
 
 def read_each(rows: Sequence[Any], *, cloud: bool) -> tuple[dict[int, Use], dict[int, str]]:
@@ -208,6 +213,9 @@ def read_each(rows: Sequence[Any], *, cloud: bool) -> tuple[dict[int, Use], dict
     uses: dict[int, Use] = {}
     faults: dict[int, str] = {}
     for place, row in enumerate(rows):
+        if not isinstance(row, dict):
+            faults[place] = f"#: {Strict.default_error_messages['invalid']}"
+            continue
         if not cloud and (use := plain_use(row)):
             uses[place] = use
             continue

@@ -25,17 +25,18 @@ class Reservations(Door):
     @extend_schema(request=ReservationSaid, responses={201: ReservationSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request) -> Response:
         """Hold units until they are used or given back. 409 when they do not fit: `code` is the reason."""
-        said = sent(ReservationSaid, request)
+        said, now = sent(ReservationSaid, request), clock.now()
         row, replayed = reservations.reserve(
             said["user_id"],
             said["feature_code"],
             said["units"],
             expires_in=timedelta(seconds=said["expires_in"]),
             asking=Asking.of(principal(request).name, idempotency_key(request), said),
-            now=clock.now(),
+            now=now,
             metadata=said.get("metadata"),
         )
-        return made(ReservationSerializer(row, context=seen_by(request)).data, replayed)
+        shown = ReservationSerializer(reservations.seen(row, now=now), context=seen_by(request))
+        return made(shown.data, replayed)
 
 
 class OneReservation(Door):

@@ -65,8 +65,7 @@ class UsageBatch(Door):
     def post(self, request: Request) -> Response:
         """Write down at most 1,000 uses, each for itself: 200 says what became of each."""
         cloud = _is(request, CloudEvents)
-        rows = listed({"events": request.data} if cloud else request.data)
-        uses, faults = read_each(rows, cloud=cloud)
+        uses, faults = read_each(listed(request.data, cloud=cloud), cloud=cloud)
         asker = principal(request).name
         outcomes = usage_batches.record_many(list(uses.values()), principal=asker, now=clock.now())
         return Response(told(dict(zip(uses, outcomes, strict=True)), faults))

@@ -163,3 +163,14 @@ def test_a_job_writes_down_what_is_over_and_tells_it_once() -> None:
     assert written == [1, 0]
     assert [FamilyMember.objects.get(pk=row.pk).status for row in (over, waiting)] == ["expired", "invited"]
     assert Event.objects.filter(type="family.invitation_expired").count() == 1
+
+
+def test_a_family_that_is_closed_waits_for_nobody() -> None:
+    """Its invitations are over in its own list too, and the invited user may be asked elsewhere."""
+    family = a_family()
+    row, _, _ = invitations.invite(family, "mia", asking=NO_KEY, at=T0)
+
+    families.close(family, at=T0)
+
+    assert FamilyMember.objects.get(pk=row.pk).status == "expired"
+    assert not invitations.to_user("mia", at=T0).exists()

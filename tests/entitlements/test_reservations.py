@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 
 from entitlements import access, facts, receipts, reservations
-from entitlements.models import Entitlement, Family, FamilyMember, Reservation, UsageEvent
+from entitlements.models import Entitlement, Family, FamilyMember, Reservation, UsageEvent, UsageThreshold
 from entitlements.usage_errors import ReservationOver, ReservationTooLong, UsageRefused
 from events.asking import Asking, KeyReused
-from tests.entitlements.conftest import PURCHASE, T0, TICK
+from tests.entitlements.conftest import DAY, PURCHASE, T0, TICK
 from tests.entitlements.test_usage import give, use, used
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +124,21 @@ def test_a_reservation_can_be_committed_until_its_end_and_not_at_it() -> None:
         reservations.commit(second, principal="service:app", now=T0 + HOUR)
 
 
+@pytest.mark.parametrize("tidied", [False, True])
+def test_what_is_over_is_not_released_whether_or_not_a_job_ran(tidied: bool) -> None:
+    """It was shown as expired already."""
+    give()
+    first, second = hold(10), hold(20)
+
+    reservations.release(first, now=T0 + HOUR - TICK)
+    if tidied:
+        reservations.expire_due(now=T0 + HOUR)
+    with pytest.raises(ReservationOver, match="expired"):
+        reservations.release(second, now=T0 + HOUR)
+
+    assert state(T0 + HOUR) == (0, 0)
+
+
 def test_what_is_due_does_not_block_although_no_job_ran() -> None:
     give()
     hold(100)
@@ -211,3 +226,20 @@ def test_psql_cannot_bring_a_reservation_back() -> None:
 
     with pytest.raises(Exception, match="cannot become"), connection.cursor() as cursor:
         cursor.execute("UPDATE entitlements_reservation SET status = 'held' WHERE id = %s", [held.pk])
+
+
+@pytest.mark.parametrize("after", [timedelta(0), HOUR - TICK])
+@pytest.mark.parametrize(("units", "told"), [(79, []), (80, [80]), (100, [80, 100])])
+def test_a_commit_tells_what_it_reaches_in_the_period_that_held_it(
+    after: timedelta, units: int, told: list[int]
+) -> None:
+    """A hold alone tells nothing; one that is committed in the next period counts, and tells, in its own."""
+    give(warn_at=[80, 100])
+    before_the_end = T0 + 28 * DAY - TICK
+    held = hold(100, now=before_the_end)
+    assert not UsageThreshold.objects.exists()
+
+    reservations.commit(held, units=units, principal="service:app", now=before_the_end + after)
+
+    rows = UsageThreshold.objects.order_by("percent").values_list("percent", "period_start")
+    assert list(rows) == [(percent, T0) for percent in told]

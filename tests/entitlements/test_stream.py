@@ -165,6 +165,18 @@ def test_when_enough_listen_others_are_sent_away_for_a_while(served: str, settin
     assert api("ben").get(PATH).status_code == 200
 
 
+def test_who_comes_back_takes_the_place_of_his_own_broken_line(served: str, settings: LazySettings) -> None:
+    """EN-11: a browser does not come again after a 503, and his first line may be broken without anybody's notice."""
+    settings.STREAMS_PER_PROCESS = 1
+    give()
+    with listening(served) as broken, listening(served, seen=broken.block()["id"]) as ear:
+        assert broken.answer.read() == b""
+        revoke()
+        assert ear.next()["user_id"] == "ann"
+        assert api("ben").get(PATH).status_code == 503
+        assert stream.listeners._count == 1
+
+
 @pytest.mark.django_db
 def test_a_stream_ends_with_its_token(settings: LazySettings) -> None:
     settings.STREAM_SECONDS = 300

@@ -114,6 +114,7 @@ def test_a_cloud_event_is_a_use(service: APIClient) -> None:
         ({"data": {"colour": "red"}}, "#/data/colour"),
         ({"data_base64": "AA=="}, "#/data_base64"),
         ({"time": "yesterday"}, "#/time"),
+        ({"source": "/app 1"}, "#/source"),
     ],
 )
 def test_a_wrong_cloud_event_is_named(service: APIClient, said: dict[str, Any], place: str) -> None:
@@ -133,6 +134,27 @@ def test_a_batch_answers_for_each(service: APIClient) -> None:
     assert [(row["index"], row["replayed"]) for row in told["data"]] == [(0, False), (3, False), (4, True)]
     assert [(row["index"], row["code"]) for row in told["errors"]] == [(1, "limit_reached"), (2, "invalid_request")]
     assert "#/feature_code" in told["errors"][1]["detail"]
+
+
+@pytest.mark.parametrize("cloud", [False, True])
+@pytest.mark.parametrize("odd", [None, 5, "x", [], True])
+def test_what_is_no_object_is_wrong_alone(service: APIClient, cloud: bool, odd: Any) -> None:
+    """Each stands or falls alone: what one sender's slip was stops no other's use."""
+    rows = [an_event("1"), odd, an_event("2")] if cloud else [a_use("e-0"), odd, a_use("e-2")]
+    kind = "application/cloudevents-batch+json" if cloud else "application/json"
+
+    answer = post(service, BATCH, rows if cloud else {"events": rows}, kind)
+
+    assert answer.status_code == 200
+    assert [row["index"] for row in answer.json()["data"]] == [0, 2]
+    assert answer.json()["errors"] == [{"index": 1, "code": "invalid_request", "detail": "#: Give a JSON object."}]
+
+
+@pytest.mark.parametrize("said", [[], {}, 5, [an_event(str(n)) for n in range(1001)]])
+def test_a_list_of_cloud_events_that_cannot_be_read_is_named_as_the_body_it_is(service: APIClient, said: Any) -> None:
+    answer = post(service, BATCH, said, "application/cloudevents-batch+json")
+
+    assert (answer.status_code, places(answer)) == (400, ["#"])
 
 
 ODD = st.sampled_from(
@@ -218,7 +240,8 @@ def test_units_are_held_then_used_or_given_back(service: APIClient) -> None:
 
 
 def test_what_is_held_is_shown_to_whose_it_is_with_its_end_by_the_clock(service: APIClient, client_of: Clients) -> None:
-    held = post(service, HELD, {"user_id": "ann", "feature_code": "calls", "units": 40, "expires_in": 60}).json()
+    body, key = {"user_id": "ann", "feature_code": "calls", "units": 40, "expires_in": 60}, {"Idempotency-Key": "k-1"}
+    held = post(service, HELD, body, **key).json()
     path = f"{HELD}/{held['id']}"
 
     assert [service.get(path).json(), client_of("user", "ann").get(path).json()] == [held, held]
@@ -227,6 +250,7 @@ def test_what_is_held_is_shown_to_whose_it_is_with_its_end_by_the_clock(service:
     Reservation.objects.update(created_at=over - 2 * DAY, expires_at=over)
     said = service.get(path).json()
     assert (said["status"], said["status_at"]) == ("expired", said["expires_at"])
+    assert post(service, HELD, body, **key).json() == said
     assert Reservation.objects.get().status == "held"
 
 

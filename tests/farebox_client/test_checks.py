@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import statistics
+import threading
 import timeit
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic, process_time
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -165,6 +169,60 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_said(client_of
         assert client.check("anna", "export").reason_code == "fallback_open"
 
 
+def test_an_answer_that_drips_is_waited_for_no_longer_than_said(client_of: Clients) -> None:
+    """Each piece comes in time, and the whole of it too late."""
+    said = json.dumps({"user_id": "anna", "feature_code": "export", "allowed": False, "reason_code": "granted"})
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(said) + 40}\r\n\r\n"
+    late = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        near, _ = listening.accept()
+        with near, suppress(OSError):
+            near.recv(65536)
+            near.sendall(head.encode())
+            for _ in range(40):
+                near.sendall(b" ")
+                late.wait(0.05)
+            near.sendall(said.encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        threading.Thread(target=drip, args=(slow,), daemon=True).start()
+        patience = Patience(total=0.5, tries=1)
+        client = client_of(f"http://127.0.0.1:{slow.getsockname()[1]}", questions=patience)
+
+        assert client.check("anna", "export").is_fallback
+
+
+@pytest.mark.parametrize("user_id", [uuid4(), object(), "\ud800"])
+def test_what_cannot_be_asked_at_all_is_raised_and_never_opened(url: str, client_of: Clients, user_id: Any) -> None:
+    client = client_of(url, fail_policy={"export": "open"})
+
+    for ask in (lambda: client.check(user_id, "export"), lambda: client.check_many([user_id], ["export"])):
+        with pytest.raises((TypeError, ValueError)):
+            ask()
+
+
+@pytest.mark.parametrize(("scheme", "token"), [("", "fbk_1"), ("http://", "fbk_1\n")])
+def test_a_mistake_in_the_address_or_the_token_opens_nothing(
+    url: str, client_of: Clients, scheme: str, token: str
+) -> None:
+    client = client_of(url.replace("http://", scheme), token=token, fail_policy={"export": "open"})
+
+    with pytest.raises(ValueError, match=r"protocol|header"):
+        client.check("anna", "export")
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"{}", b'{"user_id":"a","feature_code":"b","allowed":1,"reason_code":"","expires_at":5}']
+)
+def test_an_answer_in_other_words_is_none(lossy: Ways, client_of: Clients, body: bytes) -> None:
+    way = lossy(2 * PATIENT.tries, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    client = client_of(way.url, fail_policy={"export": "open"})
+
+    assert client.check("anna", "export").reason_code == "fallback_open"
+    assert client.check_many(["anna"], ["export"])["anna", "export"].is_fallback
+
+
 def test_after_a_failure_nobody_waits(lossy: Ways, client_of: Clients) -> None:
     """One question a second tries a server that is away."""
     way = lossy(1000)
@@ -209,6 +267,15 @@ def test_a_busy_server_is_asked_again_when_it_says(lossy: Ways, client_of: Clien
 
     assert client_of(way.url).check("anna", "export").reason_code == "granted"
     assert len(way.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "when", ["-5", "soon", "9" * 400, "Sun, 22 Nov 2020 00:00:00 GMT", "Sun, 22 Nov 2020 00:00:00 -0000"]
+)
+def test_a_moment_that_cannot_be_read_breaks_nothing(lossy: Ways, client_of: Clients, when: str) -> None:
+    way = lossy(PATIENT.tries, BUSY.replace(b"%d", when.encode()))
+
+    assert client_of(way.url).check("anna", "export").is_fallback
 
 
 def test_what_would_take_too_long_is_not_waited_for(lossy: Ways, client_of: Clients) -> None:

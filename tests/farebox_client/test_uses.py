@@ -9,7 +9,7 @@ import pytest
 
 from entitlements.models import Reservation, UsageEvent
 from farebox_client import Farebox, Patience, Refused, Unreachable
-from tests.farebox_client.conftest import Clients, Ways
+from tests.farebox_client.conftest import PATIENT, Clients, Ways
 
 
 def used(farebox: Farebox) -> int:
@@ -70,6 +70,22 @@ def test_one_id_stands_for_one_use(farebox: Farebox) -> None:
         farebox.record("anna", "api_calls", 4, event_id="job-1")
 
     assert caught.value.status == 422
+
+
+@pytest.mark.parametrize("event_id", ["käse ☃", " job\n1 ", "x" * 255])
+def test_an_id_may_be_any_text(farebox: Farebox, event_id: str) -> None:
+    said = [farebox.record("anna", "api_calls", event_id=event_id).replayed for _ in range(2)]
+
+    assert said == [False, True]
+    assert UsageEvent.objects.get().event_id == event_id
+
+
+@pytest.mark.parametrize("key", ["", "käse", "a b", "a\n", "x" * 256])
+def test_a_key_that_no_header_can_say_is_raised(farebox: Farebox, key: str) -> None:
+    with pytest.raises(ValueError, match="visible ASCII"):
+        farebox.reserve("anna", "api_calls", key=key)
+
+    assert not Reservation.objects.exists()
 
 
 def test_threads_that_send_one_use_count_it_once(farebox: Farebox) -> None:
@@ -133,3 +149,43 @@ def test_what_cannot_be_given_back_hides_no_error(farebox: Farebox) -> None:
 
     with pytest.raises(ZeroDivisionError):
         fail()
+
+
+@pytest.mark.parametrize("instead", [b"", b"HTTP/1.1 429 Later\r\nContent-Length: 0\r\n\r\n"])
+def test_a_commit_without_an_answer_gives_nothing_back(
+    farebox: Farebox, nowhere: str, lossy: Ways, client_of: Clients, instead: bytes
+) -> None:
+    """What was used would not be counted: it stays held, and is committed when the way is there again."""
+    held = farebox.reserve("anna", "api_calls", 20)
+    there = held._line
+    # The commit is lost on its way; a release would arrive.
+    away = client_of(lossy(PATIENT.tries, instead).url if instead else nowhere)
+
+    def lose() -> None:
+        with held:
+            held._line = away._line
+            try:
+                held.commit(15)
+            finally:
+                held._line = there
+
+    with pytest.raises((Unreachable, Refused)):
+        lose()
+
+    assert Reservation.objects.get().status in ("held", "committed")
+    held.commit(15)
+    assert (held.status, used(farebox)) == ("committed", 15)
+
+
+def test_a_commit_that_is_refused_is_given_back(farebox: Farebox) -> None:
+    """More than is left was used: the refusal is an answer."""
+
+    def overdraw() -> None:
+        with farebox.reserve("anna", "api_calls", 20) as held:
+            held.commit(10_001)
+
+    with pytest.raises(Refused, match="limit_reached"):
+        overdraw()
+
+    assert Reservation.objects.get().status == "released"
+    assert used(farebox) == 0
