@@ -90,6 +90,15 @@ class Text(serializers.CharField):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**{"trim_whitespace": False, **kwargs})
+        # Most of all texts need no more than a look: they are as long as they may be, and have nothing unstorable.
+        is_plain = type(self) is Text and not kwargs.keys() & {"min_length", "trim_whitespace", "validators"}
+        self._most = (self.max_length or 0) if is_plain else 0
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return the string. Raises ValidationError."""
+        if type(data) is str and 0 < len(data) <= self._most and not UNSTORABLE.search(data):
+            return data
+        return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> str:
         """Return the string. Fails for every other type."""
