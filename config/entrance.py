@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import ResolverMatch, set_script_prefix
 from django.utils.functional import cached_property
 from django.utils.log import log_response
 
 from config.api.doors import Door
+from config.requests import Handler
 from config.ways import SHORT
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ PLAIN = re.compile(rf"{LETTERS}+={LETTERS}*(?:&{LETTERS}+={LETTERS}*){{0,30}}")
 
 class Asked(WSGIRequest):
     """Django's request."""
+
+    _encoding: str | None
 
     @cached_property
     def GET(self) -> QueryDict:  # type: ignore[override]
@@ -46,7 +50,7 @@ def split(query: str) -> QueryDict:
     found.encoding = "utf-8"
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
-        dict.setdefault(found, name, []).append(value)  # type: ignore[arg-type]
+        dict.setdefault(found, name, []).append(value)  # type: ignore[misc]
     found._mutable = False
     return found
 
@@ -55,30 +59,35 @@ class Entrance(WSGIHandler):
     """Django's own, with a short way to the API's views."""
 
     request_class = Asked
+    _view_middleware: list[Any]
+    _exception_middleware: list[Any]
+    _template_response_middleware: list[Any]
+    _middleware_chain: Handler
 
     def __init__(self) -> None:
         super().__init__()
         self._found: dict[str, ResolverMatch] = {}
-        # Middleware that looks at views: there is none but the one of forms, which the API's are exempt from.
-        self._looked_at = bool(self._exception_middleware or self._template_response_middleware)
+        # What looks at a view or its fault looks at those of the API too; they are exempt from the token of forms.
+        looking = [each for each in self._view_middleware if not isinstance(each.__self__, CsrfViewMiddleware)]
+        self._looked_at = bool(looking or self._exception_middleware or self._template_response_middleware)
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # type: ignore[override]
         """Answer a request."""
         if not environ["PATH_INFO"].startswith(SHORT):
-            return super().__call__(environ, start_response)  # type: ignore[no-any-return]
+            return super().__call__(environ, start_response)
         set_script_prefix(get_script_name(environ))
         for connection in connections.all(initialized_only=True):
             connection.queries_log.clear()
             connection.close_if_unusable_or_obsolete()
         request = self.request_class(environ)
-        response = self._middleware_chain(request)
+        response: Any = self._middleware_chain(request)
         if response.status_code >= 400:
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         start_response(f"{response.status_code} {response.reason_phrase}", _headers(response))
         if response.streaming:
             response._handler_class = type(self)
             response._resource_closers.append(request.close)
-            return response  # type: ignore[no-any-return]
+            return response
         request.close()
         for connection in connections.all(initialized_only=True):
             connection.close_if_unusable_or_obsolete()

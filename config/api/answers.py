@@ -29,8 +29,10 @@ class Answer(Response):
         self._post_render_callbacks: list[Any] = []
         self._container = [b""]
 
+    _is_rendered: bool
+
     @property
-    def rendered_content(self) -> bytes:
+    def rendered_content(self) -> bytes:  # type: ignore[override]
         """Write `data` as JSON."""
         return SHORT.render(self.data)
 

@@ -25,7 +25,7 @@ class Door(APIView):
         self.format_kwarg = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         # A fault in it rises as it is: nothing takes it for a name that the request does not have.
-        request._authenticate()
+        request._authenticate()  # type: ignore[attr-defined]
         self.check_permissions(request)
         self.check_throttles(request)
 

@@ -87,10 +87,11 @@ class Text(serializers.CharField):
     default_error_messages = {
         "unstorable": "NUL and lone surrogates are not accepted.",
     }
+    _most = 0
 
     def __init__(self, **kwargs: Any):
         super().__init__(**{"trim_whitespace": False, **kwargs})
-        # Most of all texts need no more than a look: they are as long as they may be, and have nothing unstorable.
+        # A text that is not too long and has nothing unstorable is good.
         is_plain = type(self) is Text and not kwargs.keys() & {"min_length", "trim_whitespace", "validators"}
         self._most = (self.max_length or 0) if is_plain else 0
 
