@@ -87,7 +87,7 @@ class Entrance(WSGIHandler):
         if response.streaming:
             response._handler_class = type(self)
             response._resource_closers.append(request.close)
-            return response
+            return response  # type: ignore[no-any-return]
         request.close()
         for connection in connections.all(initialized_only=True):
             connection.close_if_unusable_or_obsolete()

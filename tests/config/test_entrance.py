@@ -151,7 +151,7 @@ def test_the_connection_is_given_back_when_the_answer_is_made(both: Any) -> None
 
 def test_an_answer_has_all_that_drf_s_response_has() -> None:
     said = {"a": "é\u2028", "b": [1, None, 1.5]}
-    plain = Response(said, status=200)
+    plain: Any = Response(said, status=200)
     plain.accepted_renderer, plain.accepted_media_type, plain.renderer_context = Plain(), "application/json", {}
     ours, drf = Answer(said).render(), plain.render()
     apart = {"accepted_renderer", "accepted_media_type", "renderer_context", "headers"}
