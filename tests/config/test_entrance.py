@@ -101,6 +101,7 @@ def test_the_unusual_has_one_answer_by_both_entrances(extra: dict[str, str], bot
             assert ours == django, f"{path}?{query}"
 
 
+@pytest.mark.django_db
 def test_only_paths_without_ids_are_remembered(both: Any) -> None:
     """So what is remembered is as long as the list of routes."""
     for path in PATHS:
@@ -141,8 +142,7 @@ def test_nobody_waits_for_a_signal_that_the_api_does_not_send() -> None:
     assert heard == {"reset_queries", "close_old_connections", "close_caches", "reset_urlconf"}
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_connection_is_given_back_when_the_answer_is_made(both: Any) -> None:
+def test_the_connection_is_given_back_when_the_answer_is_made(books: None, both: Any) -> None:
     status, _, _ = ask(both[0], "GET", "/api/v1/features")
 
     assert status.startswith("200")
