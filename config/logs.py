@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 from collections import deque
+from functools import cache
 from typing import Any
 
 import structlog
@@ -111,6 +112,7 @@ SHARED: list[Processor] = [
 ]
 
 
+_named = cache(logging.getLogger)
 _waiting: deque[str] = deque()
 _writing = threading.Lock()
 # The one who wrote when the process was copied is not there to go on.
@@ -123,7 +125,7 @@ def write(logger: str, lines: str) -> None:
     Each is JSON with fields of FIELDS in their order, `message` and `caller` last; only what is known to be harmless.
     Whoever comes while another writes leaves his lines to him.
     """
-    if not logging.getLogger(logger).isEnabledFor(logging.INFO):
+    if not _named(logger).isEnabledFor(logging.INFO):
         return
     _waiting.append(lines)
     while _waiting and _writing.acquire(blocking=False):
@@ -134,7 +136,7 @@ def write(logger: str, lines: str) -> None:
 
 
 def _tell(lines: str) -> None:
-    for handler in logging.getLogger().handlers:
+    for handler in logging.root.handlers:
         # One that writes to a file has no stream before its first line and after its last.
         if isinstance(handler, logging.StreamHandler) and handler.stream is not None:
             try:

@@ -57,6 +57,7 @@ class Fork:
         self._adding: Handler = _nothing
         for each in ADDING:
             self._adding = each(self._adding)
+        self._hosts: set[str] = set()
         self._remembered: dict[tuple[str, bool, str | None], ResponseHeaders | None] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -73,12 +74,9 @@ class Fork:
         """Return the headers that are added to every answer; None for a request that must take the whole way."""
         if settings.DEBUG or request.META.get("HTTP_COOKIE") or request.method == "OPTIONS":
             return None
-        try:
-            request.get_host()
-        except DisallowedHost:
+        if not self._is_known(request):
             return None
-        beginning = next(each for each in SHORT if request.path_info.startswith(each))
-        key = beginning, request.is_secure(), request.META.get("HTTP_ORIGIN")
+        key = request.path_info.split("/", 2)[1], request.is_secure(), request.META.get("HTTP_ORIGIN")
         if key not in self._remembered:
             if len(self._remembered) >= MOST_REMEMBERED:
                 return None
@@ -86,6 +84,18 @@ class Fork:
             # Otherwise it is sent to https.
             self._remembered[key] = answer.headers if answer.status_code == 200 else None
         return self._remembered[key]
+
+    def _is_known(self, request: HttpRequest) -> bool:
+        host = None if "HTTP_X_FORWARDED_HOST" in request.META else request.META.get("HTTP_HOST")
+        if host in self._hosts:
+            return True
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return False
+        if host and len(self._hosts) < MOST_REMEMBERED:
+            self._hosts.add(host)
+        return True
 
 
 def _nothing(_request: HttpRequest) -> HttpResponse:

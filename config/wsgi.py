@@ -2,12 +2,14 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+from django import setup
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django = get_wsgi_application()
+setup(set_prefix=False)
 
-from config import boot, bulk_lane, check_lane, lane, usage_lane  # noqa: E402  (the checks are known when Django is set up)
+from config import boot, bulk_lane, check_lane, entrance, lane, usage_lane  # noqa: E402  (Django is set up before)
+
+django = entrance.Entrance()
 
 boot.refuse_unsafe()
 boot.keep_what_is_loaded()

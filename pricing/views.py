@@ -3,7 +3,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -17,7 +17,7 @@ from config.api.reasons import CHANGE_REASON, change_reason
 from config.api.strict import sent, valid
 from events import clock, context
 from pricing import imports, places, quotes, zones
-from pricing.models import Country, Feature, Plan, PlanVersion
+from pricing.models import Country, Feature, Plan, PlanFeature, PlanVersion
 from pricing.serializers import FeatureSerializer, PlanQuery, PlanSerializer, QuoteRequestSerializer, QuoteSerializer
 from pricing.zone_serializers import (
     BulkRequestSerializer,
@@ -29,7 +29,8 @@ from pricing.zone_serializers import (
 
 
 def _plans() -> QuerySet[Plan]:
-    return Plan.objects.prefetch_related("versions__features__feature", "overrides")
+    included = Prefetch("versions__features", PlanFeature.objects.select_related("feature"))
+    return Plan.objects.prefetch_related("versions", included, "overrides")
 
 
 class Plans(Door):

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -138,7 +139,7 @@ def believed(token: str) -> tuple[float, Principal]:
         raise AuthenticationFailed(str(reason)) from None
     except jwks.IssuerUnreachable:
         raise IssuerAway from None
-    return until, _principal(claims.get("sub"), claims.get("role", Role.USER), claims.get("scope"))
+    return until, _principal(claims.get("sub"), claims.get("role", Role.USER.value), claims.get("scope"))
 
 
 def seconds_left(request: Request) -> float:
@@ -156,10 +157,17 @@ def _bare(token: str) -> Principal | None:
     if not (settings.AUTH_INSECURE_DEV and settings.DEBUG) or token.count(".") == 2:
         return None
     log.warning("INSECURE: a bare id was believed, because AUTH_INSECURE_DEV and DEBUG are on")
-    return _principal(token, Role.USER, None)
+    return _principal(token, Role.USER.value, None)
 
 
-def _principal(user_id: object, role: object, scope: object) -> Principal:
+def _principal(*claims: object) -> Principal:
+    # What is no text is refused: it need not be remembered, and may not be.
+    known = all(claim is None or type(claim) is str for claim in claims)
+    return (_read if known else _read.__wrapped__)(*claims)
+
+
+@lru_cache(maxsize=tokens.REMEMBERED_TOKENS)
+def _read(user_id: object, role: object, scope: object) -> Principal:
     if not isinstance(user_id, str) or not 0 < len(user_id) <= 255 or UNSTORABLE.search(user_id):
         raise AuthenticationFailed("The token's sub must be a string of 1 to 255 characters.")
     if not isinstance(role, str) or role not in NAMEABLE:

@@ -87,9 +87,19 @@ class Text(serializers.CharField):
     default_error_messages = {
         "unstorable": "NUL and lone surrogates are not accepted.",
     }
+    _most = 0
 
     def __init__(self, **kwargs: Any):
         super().__init__(**{"trim_whitespace": False, **kwargs})
+        # A text that is not too long and has nothing unstorable is good.
+        is_plain = type(self) is Text and not kwargs.keys() & {"min_length", "trim_whitespace", "validators"}
+        self._most = (self.max_length or 0) if is_plain else 0
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return the string. Raises ValidationError."""
+        if type(data) is str and 0 < len(data) <= self._most and not UNSTORABLE.search(data):
+            return data
+        return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> str:
         """Return the string. Fails for every other type."""

@@ -10,14 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
-from limits.strategies import MovingWindowRateLimiter, RateLimiter
+from limits.storage import MemoryStorage, RedisStorage, storage_from_string
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.exceptions import Throttled
@@ -28,6 +27,7 @@ from config.api.addresses import network
 from config.api.authentication import Principal, Role, principal
 from config.api.leases import LIFE_SECONDS, Lease, Leases, Spent, told
 from config.api.permissions import operation
+from config.api.windows import OneTrip, Window
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # It imports this module, by the settings.
@@ -95,7 +95,7 @@ def lease(policy: str, who: str) -> Lease:
     return _leases(settings.APP_NAME).of(policy, who)
 
 
-def counted(count: Callable[[RateLimiter], Counted]) -> Counted:
+def counted(count: Callable[[Window], Counted]) -> Counted:
     """Count in Valkey or, while that is away, in this process."""
     global _away_until
     if time.monotonic() >= _away_until:
@@ -116,12 +116,11 @@ def show(response: HttpResponse, request: HttpRequest) -> None:
         response["RateLimit"] = told(spent.policy, spent.remaining, spent.reset)
 
 
-def _spend(limiter: RateLimiter, policy: str, who: str, cost: int) -> Spent:
+def _spend(limiter: Window, policy: str, who: str, cost: int) -> Spent:
     quota = settings.RATE_LIMITS[policy]
     # What is leased may be used a little later than it is counted.
     item = RateLimitItemPerSecond(quota, WINDOW_SECONDS + LIFE_SECONDS)
-    allowed = limiter.hit(item, policy, who, cost=cost)
-    reset, remaining = limiter.get_window_stats(item, policy, who)
+    allowed, reset, remaining = limiter.take(item, policy, who, cost=cost)
     seconds = min(WINDOW_SECONDS, max(1, round(reset - time.time())))
     return Spent(policy, quota, allowed, max(0, remaining) if allowed else 0, seconds)
 
@@ -145,14 +144,14 @@ _counting_alone = threading.Lock()
 
 
 @cache
-def _shared(url: str) -> RateLimiter:
+def _shared(url: str) -> OneTrip:
     options: dict[str, Any] = {
         "socket_timeout": VALKEY_SECONDS,
         "socket_connect_timeout": VALKEY_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
     storage = storage_from_string(url, wrap_exceptions=True, key_prefix=f"{settings.APP_NAME}:limits", **options)
-    return MovingWindowRateLimiter(storage)
+    return OneTrip(cast(RedisStorage, storage))
 
 
 @cache
@@ -161,5 +160,5 @@ def _leases(_application: str) -> Leases:
 
 
 @cache
-def _local() -> RateLimiter:
-    return MovingWindowRateLimiter(MemoryStorage())
+def _local() -> Window:
+    return Window(MemoryStorage())

@@ -29,7 +29,11 @@ def operation(request: Request) -> str:
 
 def reach(request: Request) -> Reach | None:
     """Return whose objects the principal may touch by this operation, None for nobody's."""
-    return reach_of(principal(request), operation(request))
+    raw, asking = request._request, principal(request)
+    held: tuple[Principal, Reach | None] | None = getattr(raw, "reach", None)
+    if held is None or held[0] is not asking:
+        raw.reach = held = asking, reach_of(asking, operation(request))  # type: ignore[attr-defined]
+    return held[1]
 
 
 def reach_of(asking: Principal, asked: str) -> Reach | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils.functional import cached_property
@@ -15,8 +15,9 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
+from rest_framework.utils.encoders import JSONEncoder
 
-from config.api.kept import Kept, only
+from config.api.kept import Field, Kept, only
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # It imports this module, by the settings.
@@ -47,22 +48,62 @@ class Strict(Kept):
         return super().to_internal_value(data)
 
     @cached_property
-    def _named(self) -> dict[str, tuple[Any, Callable[[Any], Any] | None]]:
+    def _named(self) -> dict[str, Named]:
         writable = [(name, field) for name, field in self.fields.items() if not field.read_only]
-        return {name: (field, getattr(self, f"validate_{name}", None)) for name, field in writable}
+        return {name: Named.of(field, getattr(self, f"validate_{name}", None)) for name, field in writable}
 
     def _given(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the values, where all that is given is right; None lets DRF say what is wrong."""
         found: dict[str, Any] = {}
-        for name, (field, check) in self._named.items():
+        for name, (field, check, place, left_out) in self._named.items():
             try:
-                value = field.run_validation(data.get(name, serializers.empty))
-                self.set_value(found, field.source_attrs, check(value) if check else value)
+                if name in data:
+                    value = field.run_validation(data[name])
+                elif left_out is DEPENDS:
+                    value = field.run_validation(serializers.empty)
+                elif left_out is serializers.empty:
+                    continue
+                else:
+                    value = left_out
+                if check:
+                    value = check(value)
+                if place:
+                    found[place] = value
+                else:
+                    self.set_value(found, field.source_attrs, value)
             except serializers.SkipField:
                 continue
             except (ValidationError, DjangoValidationError):
                 return None
         return found
+
+
+DEPENDS = object()
+AS_DRF = (serializers.Field.validate_empty_values, serializers.Field.get_default)
+
+
+class Named(NamedTuple):
+    """A field that may be given.
+
+    `check` looks at its value once more, `place` is its name among the values when it has one of its own, `left_out`
+    what it is when it is not given: a value, `empty` for none, or DEPENDS.
+    """
+
+    field: Field
+    check: Callable[[Any], Any] | None
+    place: str | None
+    left_out: Any
+
+    @classmethod
+    def of(cls, field: Field, check: Callable[[Any], Any] | None) -> Named:
+        """Work out what is the same each time."""
+        place = field.source_attrs[0] if len(field.source_attrs) == 1 else None
+        is_known = all(getattr(type(field), name) in AS_DRF for name in ("validate_empty_values", "get_default"))
+        if not is_known or field.required or getattr(field.root, "partial", False):
+            return cls(field, check, place, DEPENDS)
+        # Others may be made anew for each, or differ from one to the next.
+        is_same = field.default is serializers.empty or isinstance(field.default, str | int | bool | None)
+        return cls(field, check, place, field.default if is_same else DEPENDS)
 
 
 class Nothing(Strict):
@@ -120,8 +161,17 @@ class KnownQuery(BasePermission):
 class Plain(JSONRenderer):
     """JSON as short as it can be said."""
 
-    def get_indent(self, accepted_media_type: str, renderer_context: Any) -> None:
-        """Indent nothing, whatever Accept asks for."""
+    encoder = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        """Write JSON as DRF's renderer does, whatever Accept asks for."""
+        return b"" if data is None else finished(self.encoder.encode(data))
+
+
+def finished(text: str) -> bytes:
+    """Return JSON as it is sent."""
+    # Two line ends of JavaScript that are none of JSON.
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").encode()
 
 
 class OneRenderer(DefaultContentNegotiation):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 import time_machine
 from django.conf import LazySettings, settings
 from django.test import Client, RequestFactory
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
 from billing.models import WebhookEvent
@@ -185,3 +186,25 @@ def test_without_valkey_the_process_counts_alone(settings: LazySettings) -> None
 
     assert codes.count(429) == 1
     assert limiting._away_until > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_round_trip_takes_and_tells_as_two_do(seed: int, shown: Shown) -> None:
+    """Over random histories: `limits`' own two steps beside the one, after each of which both say the same."""
+    dice, storage = random.Random(seed), limiting._shared(settings.REDIS_URL).storage
+    one, two = limiting._shared(settings.REDIS_URL), MovingWindowRateLimiter(storage)
+    item = RateLimitItemPerSecond((1, 7, 50)[seed % 3], 61)
+    refused = 0
+
+    with time_machine.travel(time.time(), tick=False) as traveller:
+        for _ in range(120):
+            cost = dice.choice([1, 1, 1, 2, 5, item.amount, item.amount + 1])
+            allowed, reset, remaining = one.take(item, "one", cost=cost)
+            assert allowed == two.hit(item, "two", cost=cost)
+            assert (reset, remaining) == tuple(two.get_window_stats(item, "two"))
+            assert one.get_window_stats(item, "one") == (reset, remaining)
+            refused += not allowed
+            traveller.shift(dice.choice([0, 0.001, 1.5, 10, 30.5, 61, 61.000001]))
+
+    assert 0 < refused < 120
+    shown(f"a window of {item.amount}: 120 times the same by one round trip and by two, {refused} refused")
