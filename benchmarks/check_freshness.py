@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks import arena, check_paths, wrk
-from benchmarks.arena import ROOT, Arena
+from benchmarks.arena import CHECKS_THREADS, ROOT, Arena
 from benchmarks.check_paths import CHECK, OURS, UNREFUSED, WARM_USERS, service_token
 from benchmarks.check_seeds import user
 
@@ -30,6 +30,7 @@ SPREAD = {"spread": 8000, "asked about": WARM_USERS}
 # So often no in a row, and no yes came after it.
 NO_MORE, BETWEEN_SECONDS = 3, 0.0005
 SHARE, P99_MS, BOUND_MS = 0.8, 5.0, 30_000.0
+THREADS = CHECKS_THREADS
 Words = dict[str, Any]
 
 
@@ -54,7 +55,7 @@ def measure(place: Arena) -> Words:
     server_core, load_core = arena.cores()
     with ExitStack() as stack:
         served = [
-            stack.enter_context(place.having(**UNREFUSED).served(f"fresh-{name}", OURS, core=server_core))
+            stack.enter_context(place.having(**UNREFUSED).served(f"fresh-{name}", OURS, core=server_core, threads=THREADS))
             for name in ("one", "other")
         ]
         many = stack.enter_context(_worker(place, str(CHANGES_A_SECOND), load_core))

@@ -7,7 +7,8 @@ that is written yet.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -15,7 +16,7 @@ import structlog
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from entitlements import facts, packing, shelf, snapshot
+from entitlements import fetching, packing, shelf, snapshot
 from entitlements.repeating import Repeats
 from entitlements.shelf import Change
 
@@ -35,14 +36,20 @@ class Announcement:
     def __call__(self) -> None:
         """Announce them. Postgres may be gone by now: then only versions are told."""
         users = sorted(user_id for user_id in self.raised if user_id)
-        try:
-            known = facts.read_many(users) if 0 < len(users) <= MOST_READ else {}
-            changes = [snapshot.change_of(each) for each in known.values()]
-        except DatabaseError as reason:
-            log.warning("what changed could not be read again", reason=type(reason).__name__)
-            known, changes = {}, []
-        changes += [bare(user_id, version) for user_id, version in self.raised.items() if user_id not in known]
-        announce(changes)
+        changes: dict[str, Change] = {}
+        if 0 < len(users) <= MOST_READ:
+            try:
+                changes = {each.known.user_id: snapshot.change_from(each) for each in fetching.fetch_here(users)}
+            except DatabaseError as reason:
+                log.warning("what changed could not be read again", reason=type(reason).__name__)
+        rest = [bare(user_id, version) for user_id, version in self.raised.items() if user_id not in changes]
+        announce([*changes.values(), *rest])
+
+
+class Alone(threading.local):
+    """What the statement that this thread runs outside any transaction has raised; None when none runs."""
+
+    raised: Announcement | None = None
 
 
 def listen(connection: BaseDatabaseWrapper, **_said: Any) -> None:
@@ -51,6 +58,9 @@ def listen(connection: BaseDatabaseWrapper, **_said: Any) -> None:
     with contextlib.suppress(ValueError):
         raw.remove_notice_handler(_hear)
     raw.add_notice_handler(_hear)
+    if _by_itself not in connection.execute_wrappers:
+        # Whoever adds one for a while takes away the last.
+        connection.execute_wrappers.insert(0, _by_itself)
 
 
 def announce(changes: list[Change]) -> None:
@@ -70,21 +80,41 @@ def _hear(said: psycopg.errors.Diagnostic) -> None:
     if said.sqlstate != RAISED:
         return
     user_id, version = said.message_detail or "", int(said.message_primary or 0)
-    if not connection.in_atomic_block:
-        # The statement has not ended yet: nothing can be asked on this connection.
+    found = _announcement() if connection.in_atomic_block else alone.raised
+    if found is None:
+        # By whatever else runs statements, this one has not ended yet: nothing can be asked on this connection.
         announce([bare(user_id, version)])
-        return
-    _announcement().raised[user_id] = version
+    else:
+        found.raised[user_id] = version
+
+
+def _by_itself(execute: Callable[..., Any], *words: Any) -> Any:
+    """Run a statement; outside any transaction it has committed when it has ended, and not before."""
+    if connection.in_atomic_block or alone.raised is not None:
+        return execute(*words)
+    alone.raised = announcement = Announcement()
+    try:
+        found = execute(*words)
+    finally:
+        alone.raised = None
+    if announcement.raised:
+        announcement()
+    return found
 
 
 def _announcement() -> Announcement:
     """Return that of the transaction or savepoint that is open: what is rolled back is not announced."""
-    inside = set(connection.savepoint_ids)
-    for waiting in reversed(connection.run_on_commit):
-        if isinstance(waiting[1], Announcement) and waiting[0] == inside:
-            return waiting[1]
+    inside, place = set(connection.savepoint_ids), 0
+    for within, waiting in (each[:2] for each in connection.run_on_commit):
+        if not isinstance(waiting, Announcement):
+            break
+        if within == inside:
+            return waiting
+        place += 1
     made = Announcement()
     transaction.on_commit(made, robust=True)
+    # Before all else that waits for the commit, such as a broker that is away.
+    connection.run_on_commit.insert(place, connection.run_on_commit.pop())
     return made
 
 
@@ -93,3 +123,4 @@ def _again(versions: Mapping[str, int]) -> bool:
 
 
 repeats = Repeats(_again)
+alone = Alone()
