@@ -29,6 +29,7 @@ FIRST, REVOCATIONS, TURNING_SECONDS, PATIENCE_SECONDS = WARM_USERS, 200, 30.0, 3
 SPREAD = {"spread": 8000, "asked about": WARM_USERS}
 # So often no in a row, and no yes came after it.
 NO_MORE, BETWEEN_SECONDS = 3, 0.0005
+CHANGES = "benchmarks.check_changes"
 SHARE, P99_MS, BOUND_MS = 0.8, 5.0, 30_000.0
 THREADS = CHECKS_THREADS
 Words = dict[str, Any]
@@ -55,7 +56,9 @@ def measure(place: Arena) -> Words:
     server_core, load_core = arena.cores()
     with ExitStack() as stack:
         served = [
-            stack.enter_context(place.having(**UNREFUSED).served(f"fresh-{name}", OURS, core=server_core, threads=THREADS))
+            stack.enter_context(
+                place.having(**UNREFUSED).served(f"fresh-{name}", OURS, core=server_core, threads=THREADS)
+            )
             for name in ("one", "other")
         ]
         many = stack.enter_context(_worker(place, str(CHANGES_A_SECOND), load_core))
@@ -169,7 +172,7 @@ def _ask_until_no(address: str, token: str, number: int, answering: threading.Ba
 def _worker(place: Arena, words: str, core: int | None) -> Iterator[subprocess.Popen[str]]:
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     with subprocess.Popen(
-        [*pinned, sys.executable, "-m", "benchmarks.check_changes", words],
+        [*pinned, sys.executable, "-m", CHANGES, words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -7,7 +7,6 @@ user, and the moment of the commit by the machine's monotonic clock, which all p
 from __future__ import annotations
 
 import sys
-import time
 
 import django
 

@@ -101,19 +101,22 @@ def test_the_catalog_is_announced_to_all() -> None:
 
 
 def test_each_user_of_one_transaction_is_announced_once() -> None:
+    """First that there are newer versions, which needs no question, and then what they say."""
     heard = []
     with shelf.connected(settings.REDIS_URL, 5) as valkey, valkey.pubsub(ignore_subscribe_messages=True) as ear:
         ear.subscribe(shelf.here().channel)
         with transaction.atomic():
             give("ann")
             give("ben")
-        while len(heard) < 2 and (said := ear.get_message(timeout=5)) is not None or not heard:
+        while len(heard) < 4 and (said := ear.get_message(timeout=5)) is not None or not heard:
             if said is not None:
                 heard.append(shelf.read_message(said["data"]))
         assert ear.get_message(timeout=0.1) is None
 
-    assert [change.user_id for change in heard] == ["ann", "ben"]
-    assert all(not packing.is_bare(change.packet) for change in heard)
+    versions = {each.user_id: each.version for each in Epoch.objects.filter(user_id__in=["ann", "ben"])}
+    assert [change.user_id for change in heard] == ["ann", "ben", "ann", "ben"]
+    assert [packing.version_of(change.packet) for change in heard] == [versions[change.user_id] for change in heard]
+    assert [packing.is_bare(change.packet) for change in heard] == [True, True, False, False]
 
 
 def test_of_many_users_only_versions_are_told() -> None:
