@@ -129,11 +129,12 @@ def _raised() -> Raised:
             return waiting
         place += 1
     # Before all else that waits for the commit, such as a broker that is away; whichever savepoint is rolled back.
+    hooks: list[Any] = connection.run_on_commit
     if whole is None:
         whole = Announcement()
-        connection.run_on_commit.insert(place, (set(), whole, True))
+        hooks.insert(place, (set(), whole, True))
     made = Raised(whole)
-    connection.run_on_commit.insert(place, (inside, made, True))
+    hooks.insert(place, (inside, made, True))
     return made
 
 

@@ -74,7 +74,8 @@ class Line:
                 self._listen(shelf.here(), closed)
             except ears.Unusual:
                 self._reads_itself = False
-            except (redis.RedisError, OSError) as reason:
+            except (redis.RedisError, OSError, ValueError, IndexError) as reason:
+                # The last two: somebody told what cannot be read. What else he meant to tell is not known.
                 log.warning("changes of entitlements are not heard", reason=type(reason).__name__)
             finally:
                 self._lost()
