@@ -1,8 +1,10 @@
 """A process that changes grants as a worker does: python -m benchmarks.check_changes MANY_A_SECOND | once
 
 It says "ready" and then reads a line at a time. Of many a second: for so many seconds it changes grants of so many
-users, fifty in each transaction as a job does, and prints how many it has changed. Of `once`: it takes away what the
-named user bought, and prints the moment of the commit by the machine's monotonic clock, which all processes share.
+users, fifty in each transaction as a job does, and prints how many it has changed and for how much CPU; of 0 users it
+holds back and gives again what they bought, each with its history and in a transaction of its own, as fast as it can.
+Of `once`: it takes away what the named user bought, and prints the moment at which the commit had returned by the
+machine's monotonic clock, which all processes share.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from entitlements.models import Entitlement, SourceType  # noqa: E402
 from events import clock  # noqa: E402
 
 TOGETHER, FEATURE = 50, "export"
+# Of these nobody asks, and nothing else is taken away.
+FIRST_TURNED = 4000
 
 
 def change(wanted: int, seconds: float, users: int) -> dict[str, float]:
@@ -45,6 +49,20 @@ def change(wanted: int, seconds: float, users: int) -> dict[str, float]:
             rows = Entitlement.objects.filter(user_id__in=names, feature_id=FEATURE)
             changed += rows.update(ends_at=F("ends_at") + timedelta(seconds=1))
         number += 1
+    return {"changed": changed, "seconds": time.monotonic() - began}
+
+
+def turn(seconds: float) -> dict[str, float]:
+    """Hold back what one user after the other bought, and give it again."""
+    began, changed = time.monotonic(), 0
+    while time.monotonic() < began + seconds:
+        source = Source(SourceType.SUBSCRIPTION, f"subscription-{FIRST_TURNED + changed // 2:08d}")
+        with transaction.atomic():
+            if changed % 2:
+                grants.resume(source, at=clock.now())
+            else:
+                grants.suspend(source, reason="paused", at=clock.now())
+        changed += 1
     return {"changed": changed, "seconds": time.monotonic() - began}
 
 
@@ -82,7 +100,9 @@ def main(wanted: str) -> None:
             said: object = revoke(int(line))
         else:
             seconds, users = line.split()
-            said = change(int(wanted), float(seconds), int(users))
+            before = time.process_time()
+            made = change(int(wanted), float(seconds), int(users)) if int(users) else turn(float(seconds))
+            said = {**made, "cpu": time.process_time() - before}
         print(json.dumps(said), flush=True)
 
 
