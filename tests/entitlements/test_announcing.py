@@ -103,7 +103,7 @@ def test_the_catalog_is_announced_to_all() -> None:
 
 def test_each_user_of_one_transaction_is_announced_once() -> None:
     """First that there are newer versions, which needs no question, and then what they say."""
-    heard = []
+    heard: list[shelf.Change] = []
     with shelf.connected(settings.REDIS_URL, 5) as valkey, valkey.pubsub(ignore_subscribe_messages=True) as ear:
         ear.subscribe(shelf.here().channel)
         with transaction.atomic():
@@ -196,7 +196,7 @@ def test_of_many_users_only_versions_are_told() -> None:
 def test_what_could_not_be_told_is_told_again_soon() -> None:
     """A Valkey that was away for a moment keeps nobody from hearing of a change."""
     give()
-    heard = {}
+    heard: dict[str, int] = {}
     with shelf.connected(settings.REDIS_URL, 5) as valkey, valkey.pubsub(ignore_subscribe_messages=True) as ear:
         ear.subscribe(shelf.here().channel)
         assert ear.get_message(timeout=1) is None
