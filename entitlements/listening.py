@@ -7,18 +7,20 @@ is trusted for a second from the last ping that was answered, and is emptied whe
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import redis
 import structlog
 from django.conf import settings
 
-from entitlements import shelf
+from entitlements import ears, shelf
 from entitlements.shelf import Change, Shelf
 
-PING_SECONDS, TRUST_SECONDS, AGAIN_SECONDS = 0.25, 1.0, 0.5
+PING_SECONDS, TRUST_SECONDS, AGAIN_SECONDS, SWITCH_SECONDS = 0.25, 1.0, 0.5, 0.001
 log = structlog.get_logger("farebox.entitlements")
 
 
@@ -31,6 +33,7 @@ class Line:
     def __init__(self, hear: Callable[[Change], None], forget: Callable[[], None], beat: Callable[[], None]) -> None:
         self._hear, self._forget, self._beat = hear, forget, beat
         self.trusted_until = 0.0
+        self._reads_itself = True
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._closed = threading.Event()
@@ -64,30 +67,38 @@ class Line:
         self._thread, self.trusted_until, self._starting = None, 0.0, threading.Lock()
 
     def _listening(self, closed: threading.Event) -> None:
+        # Whoever hears waits so long for the interpreter when others work: 5 ms is Python's own.
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         while not closed.is_set():
             try:
                 self._listen(shelf.here(), closed)
-            except (redis.RedisError, OSError) as reason:
+            except ears.Unusual:
+                self._reads_itself = False
+            except (redis.RedisError, OSError, ValueError, IndexError) as reason:
+                # The last two: somebody told what cannot be read. What else he meant to tell is not known.
                 log.warning("changes of entitlements are not heard", reason=type(reason).__name__)
-            self._lost()
+            finally:
+                self._lost()
             closed.wait(AGAIN_SECONDS)
 
     def _listen(self, place: Shelf, closed: threading.Event) -> None:
-        with shelf.connected(settings.REDIS_URL, TRUST_SECONDS) as client, client.pubsub() as ear:
-            ear.subscribe(place.channel)
+        with (
+            shelf.connected(settings.REDIS_URL, TRUST_SECONDS) as client,
+            closing(ears.opened(client, place.channel, PING_SECONDS, reads_itself=self._reads_itself)) as ear,
+        ):
             asked, due, first = 0.0, 0.0, True
             while not closed.is_set():
                 now = time.monotonic()
                 if not asked and now >= due:
                     ear.ping()
                     asked = now
-                said = ear.get_message(timeout=PING_SECONDS) or {"type": "nothing"}
+                said = ear.listen()
+                for text in said.messages:
+                    self._hear(shelf.read_message(text))
                 # A busy process may come late to an answer that is there: the line is lost when it is silent.
-                if said["type"] == "nothing" and asked and now - asked > TRUST_SECONDS:
+                if said == ears.SILENCE and asked and now - asked > TRUST_SECONDS:
                     raise redis.TimeoutError("a ping was not answered")
-                if said["type"] == "message":
-                    self._hear(shelf.read_message(said["data"]))
-                elif said["type"] == "pong":
+                if said.is_answered:
                     if first:
                         # What was fetched before this line stood may be old, and nobody would tell.
                         self._forget()

@@ -22,6 +22,8 @@ UNPACKED_BYTES = 3000
 # In hundredths of a second since the process began: four bytes for a year.
 END = struct.Struct(">I")
 BEGAN = time.monotonic()
+# Of whom only the newest version is known: what it says may still be told.
+OVER = END.pack(0)
 Kept = TypeVar("Kept")
 
 
@@ -90,16 +92,16 @@ class Memory:
             self._put(user_id, packet, end)
 
     def replace(self, user_id: str, version: int, packet: bytes | None, end: float) -> None:
-        """Take the newer packet in the stead of one that is remembered; forget it when there is none."""
+        """Take the newer packet in the stead of one that is remembered; when there is none, only its version."""
         with self._lock:
             unpacked, held = self._facts.get(user_id), self._packets.get(user_id)
             if unpacked is not None and unpacked[1].version < version:
                 self._facts.drop(user_id)
-            if held is None or packing.version_of(held[END.size :]) >= version:
+            if held is None or (old := packing.version_of(held[END.size :])) > version:
                 return
-            if packet is None:
-                self._packets.drop(user_id)
-            else:
+            if packet is None and old < version:
+                self._put(user_id, packing.bare(version), 0.0)
+            elif packet is not None and (old < version or held.startswith(OVER)):
                 self._put(user_id, packet, end)
 
     def learn_catalog(self, catalog: int) -> None:

@@ -52,8 +52,8 @@ for place = 1, #KEYS do
 end
 return table.concat(kept)
 """
-# So many are kept by one call of it: the others of Valkey need not wait for more.
-MOST_AT_ONCE = 100
+# So many are kept by one call of it: the others of Valkey need not wait for more. And so many are sent together.
+MOST_AT_ONCE, MOST_SENT = 100, 1000
 # A user's packet and how long it stays, as it is asked for most often.
 FIND = b"*2\r\n$4\r\nPTTL\r\n$%(length)d\r\n%(key)b\r\n*2\r\n$3\r\nGET\r\n$%(length)d\r\n%(key)b\r\n"
 Answer = TypeVar("Answer")
@@ -107,12 +107,12 @@ class Shelf:
 
     def tell(self, changes: Sequence[Change]) -> bool:
         """Keep packets and tell everybody of them; say whether that reached Valkey."""
-        return self._asking(lambda: self._keep_all(changes, tell=True), None) is not None
+        return self._asking(lambda: self._tell(changes), otherwise=False)
 
     def tell_again(self, changes: Sequence[Change]) -> bool:
         """Do so whether or not Valkey was away a moment ago."""
         try:
-            self._keep_all(changes, tell=True)
+            self._tell(changes)
         except redis.RedisError:
             return False
         self._away_until = 0.0
@@ -144,6 +144,11 @@ class Shelf:
             for text in self._valkey.mget([self._key_of_shape(ref) for ref in unknown]):
                 if isinstance(text, bytes):
                     table.learn(text)
+
+    def _tell(self, changes: Sequence[Change]) -> bool:
+        for at in range(0, len(changes), MOST_SENT):
+            self._keep_all(changes[at : at + MOST_SENT], tell=True)
+        return True
 
     def _keep_all(self, changes: Sequence[Change], *, tell: bool = False) -> list[bool]:
         commands: list[Command] = []

@@ -14,6 +14,7 @@ from django.db import connection
 
 from entitlements import facts, fetching, gauges, lifetimes, packing, shelf
 from entitlements.facts import Facts, knows
+from entitlements.fetching import Fetched
 from entitlements.flights import Flight, Flights
 from entitlements.gauges import HITS_MEMORY
 from entitlements.listening import Line
@@ -86,6 +87,11 @@ def forget() -> None:
 def change_of(known: Facts) -> Change:
     """Return what is known as it is kept and told."""
     return _change(known, *packing.pack(known))
+
+
+def change_from(read: Fetched) -> Change:
+    """Return what was read to be kept in the same way."""
+    return _change(*read)
 
 
 def _change(known: Facts, packet: bytes, shapes: Mapping[bytes, bytes]) -> Change:

@@ -1,7 +1,7 @@
 """Tells those who listen, within a second of the commit, that what a user has is another now (EN-11).
 
 A message of Valkey is only a doorbell: what is told is read from Postgres, which is looked at every so often without
-any bell too. A stream takes a thread of its process while it is open, so there are few, and each ends after a while.
+any bell too (`watching`). A stream takes a thread of its process while it is open, and ends after a while.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from django.db import connection
 
 from entitlements import gauges
 from entitlements.errors import StreamsFull
+from entitlements.watching import Watch
 
-LOOK_SECONDS, BEAT_SECONDS = 0.75, 15.0
+BEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1000
 READ = """
     SELECT coalesce(max(version) FILTER (WHERE user_id <> ''), 0), coalesce(max(version) FILTER (WHERE user_id = ''), 0)
@@ -60,6 +61,11 @@ class Listeners:
         gauges.STREAMS.inc()
         return bell
 
+    def users(self) -> list[str]:
+        """Return for whom somebody waits."""
+        with self._lock:
+            return list(self._bells)
+
     def leave(self, user_id: str, bell: Bell) -> None:
         """Ring it no more."""
         with self._lock:
@@ -96,13 +102,15 @@ def changes(user_id: str, *, seen: str | None, seconds: float) -> Iterator[bytes
 def _changes(user_id: str, seen: str | None, end: float) -> Iterator[bytes]:
     # Taken only now: whoever never reads takes no place.
     bell = listeners.join(user_id)
-    yield b"retry: %d\n\n" % RETRY_MILLISECONDS
-    if bell is None:
-        return
     try:
-        yield from _told(user_id, seen, end, bell)
+        yield b"retry: %d\n\n" % RETRY_MILLISECONDS
+        if bell is not None:
+            watch.begin()
+            yield from _told(user_id, seen, end, bell)
     finally:
-        listeners.leave(user_id, bell)
+        # Also of who leaves before he has heard anything.
+        if bell is not None:
+            listeners.leave(user_id, bell)
 
 
 def _told(user_id: str, seen: str | None, end: float, bell: Bell) -> Iterator[bytes]:
@@ -122,7 +130,7 @@ def _told(user_id: str, seen: str | None, end: float, bell: Bell) -> Iterator[by
         elif now - last_said >= BEAT_SECONDS:
             yield b": still here\n\n"
             last_said = now
-        bell.wait(min(LOOK_SECONDS, max(end - time.monotonic(), 0)))
+        bell.wait(max(0.0, min(end, last_said + BEAT_SECONDS) - time.monotonic()))
 
 
 def _event(stands: str, told: dict[str, object]) -> bytes:
@@ -140,3 +148,4 @@ def _versions(user_id: str) -> tuple[int, int]:
 
 
 listeners = Listeners()
+watch = Watch(listeners.users, listeners.ring)

@@ -116,6 +116,7 @@ def test_nothing_else_opens_a_connection(file: Path) -> None:
         "entitlements/shelf.py": {"redis"},
         "entitlements/listening.py": {"redis"},
         # The socket that redis has opened, and no other.
+        "entitlements/ears.py": {"redis", "socket"},
         "entitlements/wire.py": {"redis", "socket"},
         "events/mail.py": {"django.core.mail"},
         "config/api/pace.py": {"limits"},

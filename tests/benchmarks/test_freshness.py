@@ -22,9 +22,9 @@ def test_a_process_is_late_by_the_last_question_that_was_told_yes() -> None:
 
 def test_too_few_changes_and_a_late_process_fall_short() -> None:
     rates: dict[str, list[Beside]] = {
-        "alone": [(a_round(1000, 20), 0.0)],
-        "spread": [(a_round(850, 24), CHANGES_A_SECOND / 2)],
-        "asked about": [(a_round(500, 40), CHANGES_A_SECOND)],
+        "alone": [Beside(a_round(1000, 20))],
+        "spread": [Beside(a_round(850, 24), CHANGES_A_SECOND / 2, 100)],
+        "asked about": [Beside(a_round(500, 40), CHANGES_A_SECOND, 110)],
     }
     quiet = [(10.0, [Turned(yes=(10.001, 10.002), no=(10.003, 10.004))] * 2)] * 100
     loaded = [*quiet[:97], *[(10.0, [Turned(yes=(10.02, 10.03), no=(10.04, 10.05))] * 2)] * 3]
@@ -37,6 +37,8 @@ def test_too_few_changes_and_a_late_process_fall_short() -> None:
         ("pass", 0.007),
         ("pass", 1),
         ("FALLS SHORT", 20),
+        ("pass", 4),
+        ("FALLS SHORT", 50),
         ("pass", 20),
     ]
-    assert "500 at 40.0 us beside 1,000 changes a second of users asked about" in said["said"]
+    assert "500 at 40.0 us beside 1,000 changes a second of users asked about, each 110 us" in said["said"]

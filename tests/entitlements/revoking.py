@@ -7,7 +7,6 @@ user, and the moment of the commit by the machine's monotonic clock, which all p
 from __future__ import annotations
 
 import sys
-import time
 
 import django
 
@@ -15,6 +14,7 @@ django.setup()
 
 from django.db import transaction  # noqa: E402  (Django must be set up first)
 
+from benchmarks.check_changes import committed  # noqa: E402
 from entitlements import grants  # noqa: E402
 from entitlements.grants import Source  # noqa: E402
 from entitlements.models import SourceType  # noqa: E402
@@ -23,12 +23,10 @@ from tests.entitlements.nearby import give  # noqa: E402
 
 
 def revoke(number: int) -> float:
-    """Take one away, and return when that was committed: before anything is announced."""
-    committed: list[float] = []
-    with transaction.atomic():
-        transaction.on_commit(lambda: committed.append(time.monotonic()))
+    """Take one away, and return when the commit had returned: before anything is announced."""
+    with committed() as moments, transaction.atomic():
         grants.revoke(source(number), reason="refund", at=clock.now())
-    return committed[0]
+    return moments[0]
 
 
 def source(number: int) -> Source:

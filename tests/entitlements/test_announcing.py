@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
-from entitlements import announcing, grants, packing, shelf, snapshot
-from entitlements.models import Entitlement, Epoch, Family, FamilyMember, Override
+from entitlements import announcing, facts, grants, packing, shelf, snapshot
+from entitlements.grants import Source
+from entitlements.models import Entitlement, Epoch, Family, FamilyMember, Override, SourceType
 from events import clock
 from pricing.models import Feature
-from tests.entitlements.nearby import GIFT, a_line, give, may, revoke, wait_until
+from tests.entitlements.nearby import GIFT, a_line, give, may, revoke, same, wait_until
 
 Change = Callable[[], object]
 
@@ -101,19 +102,84 @@ def test_the_catalog_is_announced_to_all() -> None:
 
 
 def test_each_user_of_one_transaction_is_announced_once() -> None:
-    heard = []
+    """First that there are newer versions, which needs no question, and then what they say."""
+    heard: list[shelf.Change] = []
     with shelf.connected(settings.REDIS_URL, 5) as valkey, valkey.pubsub(ignore_subscribe_messages=True) as ear:
         ear.subscribe(shelf.here().channel)
         with transaction.atomic():
             give("ann")
             give("ben")
-        while len(heard) < 2 and (said := ear.get_message(timeout=5)) is not None or not heard:
+        while len(heard) < 4 and (said := ear.get_message(timeout=5)) is not None or not heard:
             if said is not None:
                 heard.append(shelf.read_message(said["data"]))
         assert ear.get_message(timeout=0.1) is None
 
-    assert [change.user_id for change in heard] == ["ann", "ben"]
-    assert all(not packing.is_bare(change.packet) for change in heard)
+    versions = {each.user_id: each.version for each in Epoch.objects.filter(user_id__in=["ann", "ben"])}
+    assert [change.user_id for change in heard] == ["ann", "ben", "ann", "ben"]
+    assert [packing.version_of(change.packet) for change in heard] == [versions[change.user_id] for change in heard]
+    assert [packing.is_bare(change.packet) for change in heard] == [True, True, False, False]
+
+
+def test_a_statement_by_itself_is_announced_when_it_has_committed() -> None:
+    """Postgres says what it raised before that: who read then would remember what was there before."""
+    give()
+    before, when_raised = kept("ann"), []
+    own = connection.connection
+    own.add_notice_handler(hears := lambda _said: when_raised.append(kept("ann")))
+
+    Entitlement.objects.filter(user_id="ann").update(metadata={"a": 1})
+
+    own.remove_notice_handler(hears)
+    assert set(when_raised) == {before}
+    assert kept("ann") == Epoch.objects.get(user_id="ann").version > before
+
+
+def test_a_statement_that_fails_announces_nothing() -> None:
+    give()
+    before = kept("ann")
+
+    with pytest.raises(DatabaseError), connection.cursor() as cursor:
+        cursor.execute("UPDATE entitlements_entitlement SET metadata = '{}'; SELECT 1 / 0")
+
+    assert kept("ann") == before
+    assert announcing.alone.raised is None
+
+
+def test_it_is_announced_before_all_else_that_waits_for_the_commit() -> None:
+    """A broker that is away may keep the others for seconds."""
+    give()
+    before, then = kept("ann"), []
+    with transaction.atomic():
+        transaction.on_commit(lambda: then.append(kept("ann")))
+        with transaction.atomic():
+            revoke()
+        assert kept("ann") == before
+
+    assert then == [Epoch.objects.get(user_id="ann").version]
+
+
+def test_what_a_savepoint_raised_is_announced_only_if_it_stays() -> None:
+    with transaction.atomic():
+        with transaction.atomic():
+            give("ann")
+            transaction.set_rollback(True)
+        give("ben")
+
+    assert kept("ben") == Epoch.objects.get(user_id="ben").version
+    with redis.Redis.from_url(settings.REDIS_URL) as valkey:
+        assert not valkey.exists(f"{settings.APP_NAME}:facts:ann")
+
+
+@pytest.mark.parametrize("name", ["{}", '"', "\\", "a,b", "ä", "NULL", " "])
+def test_whatever_users_are_called_all_are_told_what_they_have(name: str) -> None:
+    with transaction.atomic():
+        give(name)
+        give("ben", Source(SourceType.MANUAL, "gift-2"))
+
+    found = shelf.here().look([name, "ben"])
+    assert found.keys() == {name, "ben"}
+    for user_id, each in found.items():
+        assert same(packing.unpack(user_id, each.packet), facts.read(user_id))
 
 
 def test_of_many_users_only_versions_are_told() -> None:
@@ -130,7 +196,7 @@ def test_of_many_users_only_versions_are_told() -> None:
 def test_what_could_not_be_told_is_told_again_soon() -> None:
     """A Valkey that was away for a moment keeps nobody from hearing of a change."""
     give()
-    heard = {}
+    heard: dict[str, int] = {}
     with shelf.connected(settings.REDIS_URL, 5) as valkey, valkey.pubsub(ignore_subscribe_messages=True) as ear:
         ear.subscribe(shelf.here().channel)
         assert ear.get_message(timeout=1) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,13 +16,15 @@ import psycopg
 import pytest
 from django.conf import LazySettings
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from entitlements import snapshot, stream
 from entitlements.grants import Source
 from entitlements.models import SourceType
+from entitlements.watching import Watch
 from pricing.models import Feature
 from tests.api import api, token
-from tests.entitlements.nearby import NOWHERE, give, revoke, wait_until
+from tests.entitlements.nearby import NOWHERE, PATIENCE_SECONDS, give, revoke, wait_until
 from tests.proof.serving import serving
 from tests.shown import Shown
 
@@ -184,6 +187,48 @@ def test_a_stream_ends_with_its_token(settings: LazySettings) -> None:
 
     assert events == [b"retry: 1000\n\n"]
     assert stream.listeners._count == 0
+
+
+@pytest.mark.django_db
+def test_who_leaves_at_once_takes_no_place(settings: LazySettings) -> None:
+    settings.STREAM_SECONDS = 300
+    events = stream.changes("ann", seen=None, seconds=300)
+
+    assert next(iter(events)) == b"retry: 1000\n\n"
+    assert stream.listeners._count == 1
+    events.close()  # type: ignore[attr-defined]
+
+    assert stream.listeners._count == 0
+
+
+def test_of_many_who_listen_postgres_is_asked_once(books: None) -> None:
+    """Each is rung for when he comes and with every change of his, by whatever way; nobody who has left."""
+    rung: list[str] = []
+    users = ["ann", "ben"]
+    watch = Watch(lambda: users, rung.append)
+    give("ann")
+    known = watch._look(users, {})
+    assert sorted(rung) == ["", "ann", "ben"]
+
+    rung.clear()
+    give("ben", Source(SourceType.MANUAL, "gift-2"))
+    give("zoe", Source(SourceType.MANUAL, "gift-3"))
+    with CaptureQueriesContext(connection) as asked:
+        assert watch._look(users, known)["ann"] == known["ann"]
+    assert rung == ["ben"]
+    assert len(asked) == 1
+
+
+def test_who_watches_ends_with_the_last_listener_and_begins_anew(books: None) -> None:
+    users, rung = ["ann"], threading.Event()
+    watch = Watch(lambda: users, lambda _user_id: rung.set())
+    for _time in range(2):
+        users[:] = ["ann"]
+        watch.begin()
+        assert rung.wait(PATIENCE_SECONDS)
+        users.clear()
+        wait_until(lambda: watch._thread is None)
+        rung.clear()
 
 
 @pytest.mark.django_db
