@@ -106,6 +106,11 @@ class Convoy:
         words = together.packed(numbers, [load.cells for load in loads], places, now=now)
         said = together.said(self.prepared.run(words)[0])
         before = 0
+        if not (said.left_out or said.past or said.over):
+            every = Told(frozenset(), {}, frozenset(), said.recorded_at)
+            for load in loads:
+                load.told = every
+            return
         for load in loads:
             load.told = _told(said, places, before, before + len(load.items))
             before += len(load.items)

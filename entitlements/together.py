@@ -106,9 +106,17 @@ def cells_of_entry(entry: Entry) -> Cells:
 
 def cells_of_items(items: Sequence[Item]) -> Cells:
     """Write the columns of uses, but for their places: whoever waits has the time for it."""
+    if len(items) == 1:
+        return _cells_of_item(items[0])
     columns = list(zip(*items, strict=True))[:-1]
     writers = WRITERS[len(Entry._fields) : -1]
     return tuple([write(column)[1:-1] for write, column in zip(writers, columns, strict=True)])
+
+
+def _cells_of_item(item: Item) -> Cells:
+    # As the writers of columns do, in half the time: most come alone.
+    written = str(item.units), item.at.isoformat(), _text(item.metadata)
+    return item.id.hex, _text(item.principal), _text(item.key), _text(item.request_hash), *written
 
 
 def packed(entries: Iterable[Entry], items: Sequence[Cells], places: Sequence[int], *, now: datetime) -> list[str]:
@@ -135,6 +143,12 @@ def _texts(column: Sequence[str]) -> str:
     if "\\" in joined or '"' in joined:
         column = [each.replace("\\", "\\\\").replace('"', '\\"') for each in column]
     return '{"' + '","'.join(column) + '"}'
+
+
+def _text(text: str) -> str:
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def _words(column: Iterable[object]) -> str:
