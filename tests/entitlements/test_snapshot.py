@@ -244,7 +244,7 @@ def test_where_an_answer_was_found_is_counted() -> None:
     snapshot.forget()
 
     def counted() -> list[float]:
-        return [gauges.HITS_MEMORY.count, gauges.HITS_VALKEY._value.get(), gauges.MISSES._value.get()]
+        return [gauges.HITS_MEMORY.count, gauges.HITS_VALKEY.count, gauges.MISSES._value.get()]
 
     told = []
     for user_id in ("ann", "ann", "nobody"):
