@@ -7,6 +7,7 @@ the stead of a loop over its bytes; a packet of any other kind is left to `packi
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from entitlements import packing
@@ -29,8 +30,21 @@ HEAD = re.compile(
 # When it starts, was granted and changed; when it ends, and until when it is borne with.
 MOMENTS = {flags: re.compile(NUMBER * (3 + bool(flags & ENDS) + bool(flags & GRACE))) for flags in KINDS}
 ID_BYTES = 16
-# The one shape is the first, and there are no rules.
-TAIL = b"\x00\x00"
+# The one shape is the first, and there are no rules. The other is a moment that is the one before it.
+TAIL, SAME = b"\x00\x00", b"\x00"
+# So many heads are remembered: the buyers of a plan share a few.
+MOST_HEADS = 4096
+
+
+# Known by itself: to compare what it says would take longer than to read it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What packets have in common whose first bytes after the version are the same: a plan, a kind of source."""
+
+    catalog: int
+    ref: bytes
+    flags: int
+    source_type: str
 
 
 class Plain(NamedTuple):
@@ -39,10 +53,7 @@ class Plain(NamedTuple):
     user_id: str
     packet: bytes
     version: int
-    catalog: int
-    ref: bytes
-    flags: int
-    source_type: str
+    head: Head
     source_id: str
     since: int
     ends_at: int | None
@@ -53,43 +64,49 @@ class Plain(NamedTuple):
         return packing.unpack(self.user_id, self.packet, catalog=catalog)
 
 
+_heads: dict[bytes, Head] = {}
+
+
 def read(user_id: str, packet: bytes) -> Plain | None:
     """Return what a packet says of the user; None when it is of another kind."""
-    head = HEAD.match(packet)
-    if head is None:
+    found = HEAD.match(packet)
+    if found is None:
         return None
-    version, ref, catalog, (flags,), (source_type,) = head.groups()
-    at = head.end()
+    begins, at = found.end(1), found.end()
+    head = _heads.get(packet[begins:at]) or _head(found, packet[begins:at])
+    flags = head.flags
     if flags & UUID_SOURCE:
-        bits, at = packet[at : at + ID_BYTES].hex(), at + ID_BYTES
+        start, at = at, at + ID_BYTES
+        bits = packet[start:at].hex()
         source_id = f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}"
     else:
         start, length = at + 1, packet[at]
         at = start + length
+        text = packet[start:at]
         # The length of a longer one takes more than a byte.
-        if length > 127 or not (text := packet[start:at]).isascii():
+        if length > 127 or not text.isascii():
             return None
         source_id = text.decode()
     moments = MOMENTS[flags].match(packet, at)
     if moments is None or not _ends_with_ids(packet, moments.end()):
         return None
     starts, granted, changed, *rest = moments.groups()
-    starts_at = _moment(starts)
-    granted_at = starts_at + _moment(granted)
+    since = starts_at = _moment(starts)
+    if granted != SAME or changed != SAME:
+        granted_at = starts_at + _moment(granted)
+        since = max(starts_at, granted_at, granted_at + _moment(changed))
     ends_at = starts_at + _moment(rest[0]) if flags & ENDS else None
-    return Plain(
-        user_id,
-        packet,
-        _number(version),
-        _number(catalog),
-        ref,
-        flags,
-        SOURCES[source_type - 1],
-        source_id,
-        max(starts_at, granted_at, granted_at + _moment(changed)),
-        ends_at,
-        starts_at + _moment(rest[-1]) if flags & GRACE else None,
-    )
+    grace_until = starts_at + _moment(rest[-1]) if flags & GRACE else None
+    return Plain(user_id, packet, _number(packet[:begins]), head, source_id, since, ends_at, grace_until)
+
+
+def _head(found: re.Match[bytes], text: bytes) -> Head:
+    _version, ref, catalog, (flags,), (source_type,) = found.groups()
+    head = Head(_number(catalog), ref, flags, SOURCES[source_type - 1])
+    if len(_heads) >= MOST_HEADS:
+        _heads.clear()
+    _heads[text] = head
+    return head
 
 
 def _ends_with_ids(packet: bytes, at: int) -> bool:

@@ -135,12 +135,14 @@ def _fetch(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[
 def _seen(user_id: str, found: Found, flight: Flight) -> Plain | None:
     """Take what Valkey has when it is seen at sight what that is, and nothing newer was announced."""
     known = plain.read(user_id, found.packet)
-    if known is None or known.catalog > memory.catalog or not facts.knows(memory.catalog):
+    if known is None or known.head.catalog > memory.catalog or not facts.knows(memory.catalog):
         return None
-    if known.version < flight.floor or not table.knows(known.ref):
+    version, now = known.version, time.monotonic()
+    if version < flight.floor or not table.knows(known.head.ref):
         return None
-    _remember(known, found.packet, time.monotonic() + found.seconds, flight, is_mine=True)
-    gauges.HITS_VALKEY.note(soon=line.is_up())
+    if is_heard := line.trusted_until > now:
+        flights.settle(flight, version, memory.put, user_id, found.packet, now + found.seconds)
+    gauges.HITS_VALKEY.note(soon=is_heard)
     return known
 
 
@@ -188,8 +190,8 @@ def _read(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[s
     return read
 
 
-def _remember(known: Facts | Plain, packet: bytes, end: float, flight: Flight, is_mine: bool) -> None:
-    if is_mine and line.trusted_until > (now := time.monotonic()) and end > now:
+def _remember(known: Facts, packet: bytes, end: float, flight: Flight, is_mine: bool) -> None:
+    if is_mine and line.is_up() and end > time.monotonic():
         flights.settle(flight, known.version, memory.put, known.user_id, packet, end)
 
 

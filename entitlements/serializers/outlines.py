@@ -29,10 +29,13 @@ from pricing.models import Feature
 # In the order in which they stand in an answer. Nobody can write a mark who does not know it.
 USER, SOURCE, GRACE, END, AS_OF, FRESH = MARKS = tuple(token_hex(16) for _each in range(6))
 MARK = re.compile("|".join(f'"{mark}"' for mark in MARKS))
+# A second and the rest of it are written apart: for many answers it is the same.
+PLACES = {f'"{mark}"': '"%s%s"' if mark in {AS_OF, FRESH} else '"%s"' for mark in MARKS}
+PLACES |= {f'"{mark}"': "%s" for mark in (USER, SOURCE)}
 MOST = 4096
 TICKS = 1_000_000
 # Times are written in UTC, with Z for the offset.
-OFFSET = -len("+00:00")
+EPOCH = clock.EPOCH.replace(tzinfo=None)
 YES_SECONDS, NO_SECONDS = KEPT // timedelta(seconds=1), NO_KEPT // timedelta(seconds=1)
 KEPT_TICKS = YES_SECONDS * TICKS
 
@@ -49,16 +52,13 @@ class Outline:
 
     def filled(self, user_id: str, source_id: str, grace_until: str | None, ends_at: str | None, at: int) -> bytes:
         """Write the answer to one user at a moment, in microseconds since 1970."""
-        words = [encode_basestring(user_id), encode_basestring(source_id)]
-        if self.has_grace:
-            words.append(f'"{grace_until}"')
-        if self.has_end:
-            words.append(f'"{ends_at}"')
         second, rest = divmod(at, TICKS)
-        fraction = f".{rest:06d}" if rest else ""
-        words.append(f'"{_second(second)}{fraction}Z"')
-        words.append(f'"{_second(second + (YES_SECONDS if self.allowed else NO_SECONDS))}{fraction}Z"')
-        return (self.text % tuple(words)).encode()
+        fraction = f".{rest:06d}Z" if rest else "Z"
+        fresh = second + (YES_SECONDS if self.allowed else NO_SECONDS)
+        own: tuple[str | None, ...] = (ends_at,) if self.has_end else ()
+        own = (grace_until, *own) if self.has_grace else own
+        moments = _second(second), fraction, _second(fresh), fraction
+        return (self.text % (encode_basestring(user_id), encode_basestring(source_id), *own, *moments)).encode()
 
 
 _outlines: dict[tuple[Any, ...], Outline] = {}
@@ -99,16 +99,18 @@ def seen(plain: Plain, code: str, requested: int, at: int, catalog: int) -> byte
         return None
     if (grace_until is not None and grace_until <= soon) or not plain.user_id.isascii():
         return None
-    outline = _outlines.get((catalog, plain.ref, plain.flags, plain.source_type, code, requested))
+    outline = _outlines.get((catalog, plain.head, code, requested))
     if outline is None:
         return None
-    return outline.filled(plain.user_id, plain.source_id, _written(grace_until), _written(ends_at), at)
+    ends = None if ends_at is None else _written(ends_at)
+    grace = None if grace_until is None else _written(grace_until)
+    return outline.filled(plain.user_id, plain.source_id, grace, ends, at)
 
 
 def learn(plain: Plain, question: access.Question, at: datetime, catalog: access.Catalog = facts.features) -> None:
     """Let those of whom the same is seen be told the same; the question is of what the packet says in full."""
     known, code = question.known, question.feature_code
-    kind = known.catalog, plain.ref, plain.flags, plain.source_type, code, question.requested
+    kind = known.catalog, plain.head, code, question.requested
     rows = known.grants.rows(code) if isinstance(known.grants, Unfolded) else []
     if len(rows) == 1 and rows[0][2]["plan_id"] and kind not in _outlines:
         _drawn(kind, question, rows[0][2], at, catalog)
@@ -147,7 +149,7 @@ def _drawn(
     text = rendered(marked).decode()
     if [each[1:-1] for each in MARK.findall(text)] != _marks(grant):
         return None
-    text = MARK.sub("%s", text.replace("%", "%%"))
+    text = MARK.sub(lambda mark: PLACES[mark[0]], text.replace("%", "%%"))
     outline = Outline(terms, text, grant.grace_until is not None, grant.ends_at is not None, decision.allowed)
     if len(_outlines) >= MOST:
         _outlines.clear()
@@ -178,10 +180,8 @@ def _marks(grant: Grant) -> Sequence[str]:
 
 @lru_cache(maxsize=256)
 def _second(second: int) -> str:
-    return (clock.EPOCH + timedelta(seconds=second)).isoformat()[:OFFSET]
+    return (EPOCH + timedelta(seconds=second)).isoformat()
 
 
-def _written(moment: int | None) -> str | None:
-    if moment is None:
-        return None
-    return (clock.EPOCH + timedelta(microseconds=moment)).isoformat()[:OFFSET] + "Z"
+def _written(moment: int) -> str:
+    return (EPOCH + timedelta(microseconds=moment)).isoformat() + "Z"
