@@ -16,14 +16,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
-from limits.strategies import MovingWindowRateLimiter, RateLimiter
+from limits.storage import MemoryStorage, RedisStorage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from config.api import windows
 from config.api.addresses import network
 from config.api.authentication import Principal, Role, principal
 from config.api.leases import LIFE_SECONDS, Lease, Leases, Spent, told
@@ -95,7 +96,7 @@ def lease(policy: str, who: str) -> Lease:
     return _leases(settings.APP_NAME).of(policy, who)
 
 
-def counted(count: Callable[[RateLimiter], Counted]) -> Counted:
+def counted(count: Callable[[MovingWindowRateLimiter], Counted]) -> Counted:
     """Count in Valkey or, while that is away, in this process."""
     global _away_until
     if time.monotonic() >= _away_until:
@@ -116,12 +117,11 @@ def show(response: HttpResponse, request: HttpRequest) -> None:
         response["RateLimit"] = told(spent.policy, spent.remaining, spent.reset)
 
 
-def _spend(limiter: RateLimiter, policy: str, who: str, cost: int) -> Spent:
+def _spend(limiter: MovingWindowRateLimiter, policy: str, who: str, cost: int) -> Spent:
     quota = settings.RATE_LIMITS[policy]
     # What is leased may be used a little later than it is counted.
     item = RateLimitItemPerSecond(quota, WINDOW_SECONDS + LIFE_SECONDS)
-    allowed = limiter.hit(item, policy, who, cost=cost)
-    reset, remaining = limiter.get_window_stats(item, policy, who)
+    allowed, reset, remaining = windows.take(limiter, item, policy, who, cost=cost)
     seconds = min(WINDOW_SECONDS, max(1, round(reset - time.time())))
     return Spent(policy, quota, allowed, max(0, remaining) if allowed else 0, seconds)
 
@@ -145,14 +145,14 @@ _counting_alone = threading.Lock()
 
 
 @cache
-def _shared(url: str) -> RateLimiter:
+def _shared(url: str) -> MovingWindowRateLimiter:
     options: dict[str, Any] = {
         "socket_timeout": VALKEY_SECONDS,
         "socket_connect_timeout": VALKEY_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
     storage = storage_from_string(url, wrap_exceptions=True, key_prefix=f"{settings.APP_NAME}:limits", **options)
-    return MovingWindowRateLimiter(storage)
+    return windows.Windows(storage) if isinstance(storage, RedisStorage) else MovingWindowRateLimiter(storage)
 
 
 @cache
@@ -161,5 +161,5 @@ def _leases(_application: str) -> Leases:
 
 
 @cache
-def _local() -> RateLimiter:
+def _local() -> MovingWindowRateLimiter:
     return MovingWindowRateLimiter(MemoryStorage())

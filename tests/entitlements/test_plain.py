@@ -71,11 +71,10 @@ def test_nobody_is_told_anything_else(data: st.DataObject) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_what_is_read_at_sight_is_what_the_packet_says(data: st.DataObject) -> None:
-    moments = data.draw(st.tuples(MOMENTS, MOMENTS, MOMENTS, st.none() | MOMENTS, st.none() | MOMENTS))
-    names = "starts_at", "granted_at", "status_at", "ends_at", "grace_until"
-    said = dict(zip(names, moments, strict=True))
+    begun = {name: data.draw(MOMENTS) for name in ("starts_at", "granted_at", "status_at")}
+    ends = {name: data.draw(st.none() | MOMENTS) for name in ("ends_at", "grace_until")}
     source, version = data.draw(st.sampled_from(SOURCES)), data.draw(VERSIONS)
-    grants = {code: (a_grant(user_id="ann", source_id=source, **said),) for code in ("pdf", "help")}
+    grants = {code: (a_grant(user_id="ann", source_id=source, **begun, **ends),) for code in ("pdf", "help")}
     known = Facts("ann", version, data.draw(VERSIONS), None, grants, {})
 
     found = read(known)
@@ -84,9 +83,9 @@ def test_what_is_read_at_sight_is_what_the_packet_says(data: st.DataObject) -> N
         assert len(source) > 127 or not source.isascii()
         return
     assert (found.version, found.head.catalog, found.source_id) == (version, known.catalog, source)
-    assert found.since == clock.microseconds(max(moments[:3]))
-    for moment, name in ((found.ends_at, "ends_at"), (found.grace_until, "grace_until")):
-        assert moment == (said[name] and clock.microseconds(said[name]))
+    assert found.since == clock.microseconds(max(begun.values()))
+    for moment, said in zip((found.ends_at, found.grace_until), ends.values(), strict=True):
+        assert moment == (said and clock.microseconds(said))
     assert found.facts(known.catalog) == known
     assert (found.head.source_type, [found.head.ref]) == ("subscription", packing.refs(found.packet))
 
