@@ -112,8 +112,12 @@ def learn(plain: Plain, question: access.Question, at: datetime, catalog: access
     known, code = question.known, question.feature_code
     kind = known.catalog, plain.head, code, question.requested
     rows = known.grants.rows(code) if isinstance(known.grants, Unfolded) else []
-    if len(rows) == 1 and rows[0][2]["plan_id"] and kind not in _outlines:
-        _drawn(kind, question, rows[0][2], at, catalog)
+    if len(rows) != 1 or kind in _outlines:
+        return
+    _id, together, terms = rows[0]
+    # One that is not in force yet has another answer.
+    if terms["plan_id"] and _is_plain(known.user_id, together, at):
+        _drawn(kind, question, terms, at, catalog)
 
 
 def _is_plain(user_id: str, together: Mapping[str, Any], at: datetime) -> bool:

@@ -145,6 +145,17 @@ def test_whoever_has_a_date_that_is_near_is_worked_out(known: Facts) -> None:
     assert told is None
 
 
+def test_nothing_is_learned_of_whoever_is_not_in_force() -> None:
+    """What he is told is not told to others."""
+    outlines._outlines.clear()
+    for at, starts_at in ((T0 - DAY, T0), (LATER, LATER + TICK)):
+        assert seen(of(starts_at=starts_at, ends_at=None), "pdf", at)[0] is None
+
+    told, worked_out = seen(of(ends_at=None), "pdf", LATER)
+
+    assert told == worked_out
+
+
 def test_no_more_beginnings_are_remembered_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "MOST_HEADS", 2)
     plain._heads.clear()
