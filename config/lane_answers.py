@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
@@ -12,6 +13,7 @@ from config.lane_questions import Asked
 from entitlements import access, snapshot
 from entitlements.decisions import KEPT, NO_KEPT
 from entitlements.facts import Facts
+from entitlements.plain import Plain
 from entitlements.serializers import outlines
 from entitlements.serializers.answers import shown
 from entitlements.serializers.rendering import rendered
@@ -64,17 +66,32 @@ def body(user_id: str, asked: Asked, now: float) -> bytes | None:
         moment = ticks(now)
         if moment is not None and ready.since <= moment < ready.until:
             return ready.at(moment)
+    text = None
     try:
-        return _made(known or snapshot.far(user_id), asked)
+        found = known or snapshot.far(user_id)
+        if isinstance(found, Plain):
+            text = _seen(found, asked)
+            return text or _made(found.facts(snapshot.memory.catalog), asked, found)
+        return _made(found, asked)
     except Error:
         return None
     finally:
-        # Given back to the pool at once: threads come and go.
-        connection.close()
+        # Given back to the pool at once: threads come and go. What is seen at sight needs none.
+        if text is None:
+            connection.close()
 
 
-def _made(known: Facts, asked: Asked) -> bytes:
+def _seen(plain: Plain, asked: Asked) -> bytes | None:
+    at = clock.ticks(time.monotonic())
+    if at is None:
+        return None
+    return outlines.seen(plain, asked.feature_code, asked.requested, at, snapshot.memory.catalog)
+
+
+def _made(known: Facts, asked: Asked, plain: Plain | None = None) -> bytes:
     at, question = clock.near(), access.Question(known, asked.feature_code, asked.requested)
+    if plain is not None:
+        outlines.learn(plain, question, at)
     # What is told again and again is worth more work than what is told once.
     if asked.answer is not known and (text := outlines.told(question, at)) is not None:
         asked.answer = known

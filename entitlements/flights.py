@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from entitlements.facts import Facts
+from entitlements.plain import Plain
 
 # Whoever waits longer for another's fetch makes one of his own.
 PATIENCE_SECONDS = 2.0
@@ -19,19 +21,25 @@ class Flight:
     def __init__(self) -> None:
         self.floor = 0
         self.spoiled = False
-        self._result: Facts | None = None
-        # Held until it lands: an Event takes longer to make than most fetches wait.
-        self._flying = threading.Lock()
-        self._flying.acquire()
+        self._result: Facts | Plain | None = None
+        # Made by the first who waits, and held until it lands.
+        self._flying: threading.Lock | None = None
 
-    def land(self, known: Facts | None) -> None:
+    def hold(self) -> None:
+        """Let somebody wait for it, who asked while it was under way."""
+        if self._flying is None:
+            self._flying = threading.Lock()
+            self._flying.acquire()
+
+    def land(self, known: Facts | Plain | None) -> None:
         """Give those who wait what was fetched."""
         self._result = known
-        self._flying.release()
+        if self._flying is not None:
+            self._flying.release()
 
-    def wait(self) -> Facts | None:
+    def wait(self) -> Facts | Plain | None:
         """Return what another fetched; None when it failed, takes too long, or is older than what was announced."""
-        if not self._flying.acquire(timeout=PATIENCE_SECONDS):
+        if self._flying is None or not self._flying.acquire(timeout=PATIENCE_SECONDS):
             return None
         # The next one who waits is let through in turn.
         self._flying.release()
@@ -54,21 +62,23 @@ class Flights:
         """Return the fetch of this user, and whether it is the caller's to make."""
         with self._lock:
             if (flight := self._under_way.get(user_id)) is not None:
+                flight.hold()
                 return flight, False
             flight = self._under_way[user_id] = Flight()
             return flight, True
 
-    def land(self, user_id: str, flight: Flight, known: Facts | None) -> None:
+    def land(self, user_id: str, flight: Flight, known: Facts | Plain | None) -> None:
         """End a fetch, however it went, and give those who wait what was found."""
         with self._lock:
+            # From here on nobody begins to wait for it.
             del self._under_way[user_id]
         flight.land(known)
 
-    def settle(self, flight: Flight, version: int, remember: Callable[[], None]) -> None:
+    def settle(self, flight: Flight, version: int, remember: Callable[..., None], *what: Any) -> None:
         """Remember what was fetched, unless something newer was announced meanwhile, or may have been."""
         with self._lock:
-            if flight.allows(version) and not flight.spoiled:
-                remember()
+            if version >= flight.floor and not flight.spoiled:
+                remember(*what)
 
     def announce(self, user_id: str, version: int) -> None:
         """Let nothing older than this version be remembered by whoever fetches now."""

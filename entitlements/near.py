@@ -33,13 +33,13 @@ class Halves(Generic[Kept]):
     def __init__(self, size: Callable[[str, Kept], int]) -> None:
         self._size = size
         self.young: dict[str, Kept] = {}
-        self._old: dict[str, Kept] = {}
+        self.old: dict[str, Kept] = {}
         self._bytes = 0
 
     def get(self, key: str) -> Kept | None:
         """Return what is remembered; reads no lock."""
         found = self.young.get(key)
-        return self._old.get(key) if found is None else found
+        return self.old.get(key) if found is None else found
 
     def is_old(self, key: str) -> bool:
         """Say whether it is about to be forgotten, unless it is put again."""
@@ -48,19 +48,19 @@ class Halves(Generic[Kept]):
     def put(self, key: str, kept: Kept, budget: int) -> None:
         """Remember it."""
         if self._bytes > budget // 2:
-            self._old, self.young, self._bytes = self.young, {}, 0
-        self._old.pop(key, None)
+            self.old, self.young, self._bytes = self.young, {}, 0
+        self.old.pop(key, None)
         self.young[key] = kept
         self._bytes += self._size(key, kept)
 
     def drop(self, key: str) -> None:
         """Forget it."""
         self.young.pop(key, None)
-        self._old.pop(key, None)
+        self.old.pop(key, None)
 
     def clear(self) -> None:
         """Forget all."""
-        self.young, self._old, self._bytes = {}, {}, 0
+        self.young, self.old, self._bytes = {}, {}, 0
 
 
 class Memory:
@@ -119,7 +119,8 @@ class Memory:
             self._facts.clear()
 
     def _put(self, user_id: str, packet: bytes, end: float) -> None:
-        self._facts.drop(user_id)
+        self._facts.young.pop(user_id, None)
+        self._facts.old.pop(user_id, None)
         self._packets.put(user_id, END.pack(max(0, int((end - BEGAN) * 100))) + packet, self._budget() // 2)
 
     def _keep(self, user_id: str, found: tuple[float, Facts]) -> None:
@@ -129,6 +130,9 @@ class Memory:
                 self._facts.put(user_id, found, self._budget() // 2)
 
     def _unpacked(self, user_id: str, now: float) -> Facts | None:
+        # What is moved meanwhile is moved to the old ones.
+        if user_id not in self._packets.young and user_id not in self._packets.old:
+            return None
         with self._lock:
             kept = self._packets.get(user_id)
             if kept is None:

@@ -7,9 +7,9 @@ that is away, slow or empty costs time: every function then answers as if nothin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import redis
 from django.conf import settings
@@ -55,7 +55,7 @@ return table.concat(kept)
 # So many are kept by one call of it: the others of Valkey need not wait for more. And so many are sent together.
 MOST_AT_ONCE, MOST_SENT = 100, 1000
 # A user's packet and how long it stays, as it is asked for most often.
-FIND = b"*2\r\n$4\r\nPTTL\r\n$%(length)d\r\n%(key)b\r\n*2\r\n$3\r\nGET\r\n$%(length)d\r\n%(key)b\r\n"
+FIND = b"*2\r\n$4\r\nPTTL\r\n$%d\r\n%b\r\n*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 Answer = TypeVar("Answer")
 
 
@@ -87,9 +87,25 @@ class Shelf:
         self._put_at: dict[bytes, float] = {}
 
     def find(self, user_id: str) -> Found | None:
-        """Return what is kept of a user and can be read here."""
-        found = self._asking(lambda: self._find(self._key(user_id)), None)
-        return None if found is None or packing.is_bare(found.packet) else found
+        """Return what is kept of a user; whoever cannot read it lets its shapes be learned."""
+        if time.monotonic() < self._away_until:
+            gauges.FALLBACKS.inc()
+            return None
+        key = self._keys + user_id.encode("utf-8", "surrogatepass")
+        length = len(key)
+        try:
+            milliseconds, packet = self._wire.ask_packed(FIND % (length, key, length, key), 2)
+        except redis.RedisError:
+            self._lose()
+            return None
+        seconds = milliseconds / 1000 - LINGER_SECONDS
+        if packet is None or seconds <= 0 or packing.is_bare(packet):
+            return None
+        return Found(packet, seconds)
+
+    def learn(self, found: Found) -> None:
+        """Learn the shapes that a packet names and nobody here has seen."""
+        self._asking(lambda: self._learn_shapes([found]), None)
 
     def look(self, user_ids: Sequence[str]) -> dict[str, Found]:
         """Return what is kept of these users and can be read here."""
@@ -118,15 +134,6 @@ class Shelf:
         self._away_until = 0.0
         return True
 
-    def _find(self, key: bytes) -> Found | None:
-        milliseconds, packet = self._wire.ask_packed(FIND % {b"length": len(key), b"key": key}, 2)
-        seconds = milliseconds / 1000 - LINGER_SECONDS
-        if packet is None or seconds <= 0:
-            return None
-        found = Found(packet, seconds)
-        self._learn_shapes((found,))
-        return found
-
     def _look(self, user_ids: Sequence[str]) -> dict[str, Found]:
         keys = [self._key(user_id) for user_id in user_ids]
         said = self._wire.ask([(word, key) for key in keys for word in (b"PTTL", b"GET")])
@@ -138,7 +145,7 @@ class Shelf:
         self._learn_shapes(found.values())
         return found
 
-    def _learn_shapes(self, found: Any) -> None:
+    def _learn_shapes(self, found: Iterable[Found]) -> None:
         unknown = list({ref for each in found for ref in packing.refs(each.packet) if not table.knows(ref)})
         if unknown:
             for text in self._valkey.mget([self._key_of_shape(ref) for ref in unknown]):
@@ -180,9 +187,12 @@ class Shelf:
         try:
             return ask()
         except redis.RedisError:
-            self._away_until = time.monotonic() + AWAY_SECONDS
-            gauges.FALLBACKS.inc()
+            self._lose()
             return otherwise
+
+    def _lose(self) -> None:
+        self._away_until = time.monotonic() + AWAY_SECONDS
+        gauges.FALLBACKS.inc()
 
     @property
     def channel(self) -> str:

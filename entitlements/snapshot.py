@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping
 from django.conf import settings
 from django.db import connection
 
-from entitlements import facts, fetching, gauges, lifetimes, packing, shelf
+from entitlements import facts, fetching, gauges, lifetimes, packing, plain, shelf
 from entitlements.facts import Facts, knows
 from entitlements.fetching import Fetched
 from entitlements.flights import Flight, Flights
 from entitlements.gauges import HITS_MEMORY
 from entitlements.listening import Line
 from entitlements.near import Memory
-from entitlements.shapes import ShapeMissing
+from entitlements.plain import Plain
+from entitlements.shapes import ShapeMissing, table
 from entitlements.shelf import Change, Found
 from entitlements.shelving import Shelving
 from entitlements.stream import listeners
@@ -36,11 +37,11 @@ def current(user_id: str) -> Facts:
     """
     if connection.in_atomic_block:
         return facts.read(user_id)
-    return peek(user_id) or _fetched(user_id)
+    return peek(user_id) or _whole(_fetched(user_id))
 
 
-def far(user_id: str) -> Facts:
-    """Return the same to whoever has peeked in vain."""
+def far(user_id: str) -> Facts | Plain:
+    """Return the same to whoever has peeked in vain, as plain as it was found."""
     return facts.read(user_id) if connection.in_atomic_block else _fetched(user_id)
 
 
@@ -98,16 +99,24 @@ def _change(known: Facts, packet: bytes, shapes: Mapping[bytes, bytes]) -> Chang
     return Change(known.user_id, packet, lifetimes.seconds(known, clock.near()), shapes)
 
 
-def _fetched(user_id: str) -> Facts:
+def _whole(known: Facts | Plain) -> Facts:
+    return known.facts(memory.catalog) if isinstance(known, Plain) else known
+
+
+def _fetched(user_id: str) -> Facts | Plain:
     flight, is_mine = flights.join(user_id)
     if not is_mine:
         return flight.wait() or facts.read(user_id)
-    known = None
-    line.open()
+    known: Facts | Plain | None = None
+    if not line.is_up():
+        line.open()
     try:
-        found = shelf.here().find(user_id)
-        known = _taken(user_id, found, flight, is_mine=True) if found else None
-        known = known or _read_one(user_id, flight)
+        place = shelf.here()
+        if (found := place.find(user_id)) is not None and (known := _seen(user_id, found, flight)) is None:
+            place.learn(found)
+            known = _taken(user_id, found, flight, is_mine=True)
+        if known is None:
+            known = _read_one(user_id, flight)
         return known
     finally:
         flights.land(user_id, flight, known)
@@ -130,6 +139,20 @@ def _fetch(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[
                 flights.land(user_id, flight, found.get(user_id))
 
 
+def _seen(user_id: str, found: Found, flight: Flight) -> Plain | None:
+    """Take what Valkey has when it is seen at sight what that is, and nothing newer was announced."""
+    known = plain.read(user_id, found.packet)
+    if known is None or known.head.catalog > memory.catalog or not facts.knows(memory.catalog):
+        return None
+    version, now = known.version, time.monotonic()
+    if version < flight.floor or not table.knows(known.head.ref):
+        return None
+    if is_heard := line.trusted_until > now:
+        flights.settle(flight, version, memory.put, user_id, found.packet, now + found.seconds)
+    gauges.HITS_VALKEY.note(soon=is_heard)
+    return known
+
+
 def _taken(user_id: str, found: Found, flight: Flight, *, is_mine: bool) -> Facts | None:
     """Take what Valkey has, unless it cannot be read here or something newer was announced."""
     try:
@@ -140,7 +163,7 @@ def _taken(user_id: str, found: Found, flight: Flight, *, is_mine: bool) -> Fact
     if not flight.allows(known.version):
         return None
     _remember(known, found.packet, time.monotonic() + found.seconds, flight, is_mine)
-    gauges.HITS_VALKEY.inc()
+    gauges.HITS_VALKEY.note(soon=line.is_up())
     return known
 
 
@@ -176,7 +199,7 @@ def _read(user_ids: list[str], joined: dict[str, tuple[Flight, bool]]) -> dict[s
 
 def _remember(known: Facts, packet: bytes, end: float, flight: Flight, is_mine: bool) -> None:
     if is_mine and line.is_up() and end > time.monotonic():
-        flights.settle(flight, known.version, lambda: memory.put(known.user_id, packet, end))
+        flights.settle(flight, known.version, memory.put, known.user_id, packet, end)
 
 
 def _learn_catalog(catalog: int) -> None:
@@ -187,4 +210,4 @@ def _learn_catalog(catalog: int) -> None:
 flights = Flights()
 shelving = Shelving(lambda changes: shelf.here().keep_all(changes), oldest=lambda: SLOWEST_SECONDS)
 memory = Memory(lambda: int(settings.SNAPSHOT_MEMORY_BYTES))
-line = Line(heard, forget, HITS_MEMORY.tell)
+line = Line(heard, forget, gauges.tell)

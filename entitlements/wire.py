@@ -8,6 +8,7 @@ timeout in the kernel. What is not a plain socket, and an answer of an unusual k
 from __future__ import annotations
 
 import os
+import re
 import socket
 import struct
 from collections.abc import Sequence
@@ -16,9 +17,11 @@ from typing import Any
 import redis
 
 Command = Sequence[bytes]
-READ_BYTES, END = 4096, b"\r\n"
+READ_BYTES, END, ENDED = 4096, b"\r\n", "Valkey has ended the connection"
 SIMPLE, REFUSED, NUMBER, BULK, NULL = b"+-:$_"
 TIMEVAL = struct.Struct("ll")
+# A number and a text, as they mostly come: whole.
+PAIR = re.compile(rb":(\d+)\r\n\$(\d+)\r\n(.*)\r\n", re.DOTALL)
 
 
 class Unusual(redis.RedisError):
@@ -42,26 +45,29 @@ class Wire:
     def ask_packed(self, text: bytes, count: int) -> list[Any]:
         """Do so with so many commands that are packed already."""
         try:
-            return self._told(text, count)
-        except Unusual:
-            self._reads_itself = False
+            connection = self._idle.pop()
+        except IndexError:
+            return self._anew(text, count)
+        try:
+            answers: list[Any] = connection.ask(text, count)
+        except (redis.ConnectionError, Unusual) as reason:
+            self._reads_itself &= not isinstance(reason, Unusual)
             self._idle.clear()
-            return self._told(text, count)
-
-    def _told(self, text: bytes, count: int) -> list[Any]:
-        if self._idle:
-            try:
-                return self._asked(self._idle.pop(), text, count)
-            except IndexError:
-                pass  # Another thread was quicker.
-            except redis.ConnectionError:
-                self._idle.clear()
-        return self._asked(self._connected(), text, count)
-
-    def _asked(self, connection: Any, text: bytes, count: int) -> list[Any]:
-        answers = connection.ask(text, count)
+            return self._anew(text, count)
         self._idle.append(connection)
-        return answers  # type: ignore[no-any-return]
+        return answers
+
+    def _anew(self, text: bytes, count: int) -> list[Any]:
+        connection = self._connected()
+        try:
+            answers = connection.ask(text, count)
+        except Unusual:
+            # Whatever comes from now on is read by the client.
+            self._reads_itself = False
+            connection = self._connected()
+            answers = connection.ask(text, count)
+        self._idle.append(connection)
+        return answers
 
     def _connected(self) -> Direct | ByClient:
         own = self._pool.connection_class(**self._pool.connection_kwargs)
@@ -112,8 +118,15 @@ class Direct:
             raise
 
     def _answers(self, count: int) -> list[Any]:
+        text: bytes = self._socket.recv(READ_BYTES)
+        if count == 2 and (pair := PAIR.fullmatch(text)) is not None:
+            number, length, bulk = pair.groups()
+            if int(length) == len(bulk):
+                return [int(number), bulk]
+        if not text:
+            raise redis.ConnectionError(ENDED)
         found: list[Any] = []
-        text, at = self._more(b""), 0
+        at = 0
         while len(found) < count:
             while (end := text.find(END, at)) < 0:
                 text = self._more(text)
@@ -143,8 +156,8 @@ class Direct:
     def _more(self, text: bytes) -> bytes:
         more: bytes = self._socket.recv(READ_BYTES if len(text) < READ_BYTES else len(text))
         if not more:
-            raise redis.ConnectionError("Valkey has ended the connection")
-        return text + more if text else more
+            raise redis.ConnectionError(ENDED)
+        return text + more
 
 
 def packed(commands: Sequence[Command]) -> bytes:

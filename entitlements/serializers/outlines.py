@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from json.encoder import encode_basestring
 from secrets import token_hex
 from typing import Any
@@ -18,15 +19,25 @@ from typing import Any
 from entitlements import access, facts
 from entitlements.decisions import KEPT, NO_KEPT, Decision
 from entitlements.packing import Unfolded
+from entitlements.plain import Plain
 from entitlements.serializers.answers import moment, shown
 from entitlements.serializers.rendering import rendered
 from entitlements.spans import Grant
+from events import clock
 from pricing.models import Feature
 
 # In the order in which they stand in an answer. Nobody can write a mark who does not know it.
 USER, SOURCE, GRACE, END, AS_OF, FRESH = MARKS = tuple(token_hex(16) for _each in range(6))
-MARK = re.compile("|".join(f'"{mark}"' for mark in MARKS).encode())
+MARK = re.compile("|".join(f'"{mark}"' for mark in MARKS))
+# A second and the rest of it are written apart: for many answers it is the same.
+PLACES = {f'"{mark}"': '"%s%s"' if mark in {AS_OF, FRESH} else '"%s"' for mark in MARKS}
+PLACES |= {f'"{mark}"': "%s" for mark in (USER, SOURCE)}
 MOST = 4096
+TICKS = 1_000_000
+# Times are written in UTC, with Z for the offset.
+EPOCH = clock.EPOCH.replace(tzinfo=None)
+YES_SECONDS, NO_SECONDS = KEPT // timedelta(seconds=1), NO_KEPT // timedelta(seconds=1)
+KEPT_TICKS = YES_SECONDS * TICKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +45,20 @@ class Outline:
     """An answer with the places of what is one user's alone; it holds for grants of these very `terms`."""
 
     terms: Mapping[str, Any]
-    text: bytes
+    text: str
     has_grace: bool
     has_end: bool
     allowed: bool
 
-    def filled(self, user_id: str, together: Mapping[str, Any], at: datetime) -> bytes:
-        """Write the answer to one user."""
-        words = [user_id, together["source_id"]]
-        words += [moment(together["grace_until"])] if self.has_grace else []
-        words += [moment(together["ends_at"])] if self.has_end else []
-        words += [moment(at), moment(at + (KEPT if self.allowed else NO_KEPT))]
-        return self.text % tuple([encode_basestring(word).encode() for word in words])
+    def filled(self, user_id: str, source_id: str, grace_until: str | None, ends_at: str | None, at: int) -> bytes:
+        """Write the answer to one user at a moment, in microseconds since 1970."""
+        second, rest = divmod(at, TICKS)
+        fraction = f".{rest:06d}Z" if rest else "Z"
+        fresh = second + (YES_SECONDS if self.allowed else NO_SECONDS)
+        own: tuple[str | None, ...] = (ends_at,) if self.has_end else ()
+        own = (grace_until, *own) if self.has_grace else own
+        moments = _second(second), fraction, _second(fresh), fraction
+        return (self.text % (encode_basestring(user_id), encode_basestring(source_id), *own, *moments)).encode()
 
 
 _outlines: dict[tuple[Any, ...], Outline] = {}
@@ -67,13 +80,44 @@ def told(question: access.Question, at: datetime, catalog: access.Catalog = fact
     kind = known.catalog, code, question.requested, id(terms), together["source_type"], ends, grace
     outline = _outlines.get(kind)
     if outline is None or outline.terms is not terms:
-        outline = _drawn(question, terms, at, catalog)
+        outline = _drawn(kind, question, terms, at, catalog)
         if outline is None:
             return None
-        if len(_outlines) >= MOST:
-            _outlines.clear()
-        _outlines[kind] = outline
-    return outline.filled(known.user_id, together, at)
+    return outline.filled(
+        known.user_id,
+        together["source_id"],
+        moment(together["grace_until"]),
+        moment(together["ends_at"]),
+        clock.microseconds(at),
+    )
+
+
+def seen(plain: Plain, code: str, requested: int, at: int, catalog: int) -> bytes | None:
+    """Return the same of whom no more is known than a packet that was read at sight. Asks nobody."""
+    soon, ends_at, grace_until = at + KEPT_TICKS, plain.ends_at, plain.grace_until
+    if plain.since > at or (ends_at is not None and ends_at <= soon):
+        return None
+    if (grace_until is not None and grace_until <= soon) or not plain.user_id.isascii():
+        return None
+    outline = _outlines.get((catalog, plain.head, code, requested))
+    if outline is None:
+        return None
+    ends = None if ends_at is None else _written(ends_at)
+    grace = None if grace_until is None else _written(grace_until)
+    return outline.filled(plain.user_id, plain.source_id, grace, ends, at)
+
+
+def learn(plain: Plain, question: access.Question, at: datetime, catalog: access.Catalog = facts.features) -> None:
+    """Let those of whom the same is seen be told the same; the question is of what the packet says in full."""
+    known, code = question.known, question.feature_code
+    kind = known.catalog, plain.head, code, question.requested
+    rows = known.grants.rows(code) if isinstance(known.grants, Unfolded) else []
+    if len(rows) != 1 or kind in _outlines:
+        return
+    _id, together, terms = rows[0]
+    # One that is not in force yet has another answer.
+    if terms["plan_id"] and _is_plain(known.user_id, together, at):
+        _drawn(kind, question, terms, at, catalog)
 
 
 def _is_plain(user_id: str, together: Mapping[str, Any], at: datetime) -> bool:
@@ -93,7 +137,7 @@ def _is_plain(user_id: str, together: Mapping[str, Any], at: datetime) -> bool:
 
 
 def _drawn(
-    question: access.Question, terms: Mapping[str, Any], at: datetime, catalog: access.Catalog
+    kind: tuple[Any, ...], question: access.Question, terms: Mapping[str, Any], at: datetime, catalog: access.Catalog
 ) -> Outline | None:
     feature = catalog(question.known.catalog).get(question.feature_code)
     if feature is None or feature.kind == Feature.Kind.METERED or feature.archived_at is not None:
@@ -106,11 +150,15 @@ def _drawn(
     marked |= {"user_id": USER, "as_of": AS_OF, "fresh_until": FRESH, "source": {**marked["source"], "id": SOURCE}}
     marked |= {"grace_until": GRACE} if grant.grace_until else {}
     marked |= {"expires_at": END} if grant.ends_at else {}
-    text = rendered(marked)
-    if [each[1:-1].decode() for each in MARK.findall(text)] != _marks(grant):
+    text = rendered(marked).decode()
+    if [each[1:-1] for each in MARK.findall(text)] != _marks(grant):
         return None
-    text = MARK.sub(b"%b", text.replace(b"%", b"%%"))
-    return Outline(terms, text, grant.grace_until is not None, grant.ends_at is not None, decision.allowed)
+    text = MARK.sub(lambda mark: PLACES[mark[0]], text.replace("%", "%%"))
+    outline = Outline(terms, text, grant.grace_until is not None, grant.ends_at is not None, decision.allowed)
+    if len(_outlines) >= MOST:
+        _outlines.clear()
+    _outlines[kind] = outline
+    return outline
 
 
 def _is_as_expected(decision: Decision, grant: Grant, at: datetime) -> bool:
@@ -132,3 +180,12 @@ def _marks(grant: Grant) -> Sequence[str]:
         AS_OF,
         FRESH,
     ]
+
+
+@lru_cache(maxsize=256)
+def _second(second: int) -> str:
+    return (EPOCH + timedelta(seconds=second)).isoformat()
+
+
+def _written(moment: int) -> str:
+    return (EPOCH + timedelta(microseconds=moment)).isoformat() + "Z"

@@ -22,7 +22,7 @@ from django.http import QueryDict
 
 from config import check_lane, lane_callers, metrics
 from config.api import limiting
-from entitlements import grants, snapshot
+from entitlements import gauges, grants, snapshot
 from entitlements.decisions import KEPT
 from entitlements.grants import Source
 from entitlements.models import Entitlement, SourceType
@@ -33,6 +33,7 @@ from keys.ring import ring
 from tests.api import token
 from tests.config import test_logs
 from tests.entitlements.conftest import TICK, a_version
+from tests.entitlements.nearby import a_line, wait_until
 
 lines = test_logs.lines
 GIVEN = Source(SourceType.PROMOTION, "a promotion")
@@ -202,6 +203,27 @@ def test_a_plain_question_has_one_answer_on_both_ways(ways: Ways, settings: Lazy
     assert ways.other == {}
     assert set(ways.status.values()) == {"200"}
     assert ways.by_django == []
+
+
+def test_who_is_in_valkey_alone_has_one_answer_on_both_ways(server: Server) -> None:
+    """Whether or not what is kept of him is read at sight; and Postgres is not asked for it."""
+    given = learn(server)
+    other = {}
+    with a_line():
+        for name, query in QUESTIONS.items():
+            server.ask("lane", query, bearer=given)
+            wait_until(lambda: snapshot.shelving.is_over)
+            missed = gauges.MISSES._value.get()
+            for _ in range(2):
+                found = []
+                for way in ("view", "lane"):
+                    snapshot.memory.clear()
+                    status, _headers, text = alike(server.ask(way, query, bearer=given))
+                    found.append((status, text, gauges.MISSES._value.get()))
+                if found[0] != found[1] or found[1][2] != missed:
+                    other[name] = found
+
+    assert (other, server.asked) == ({}, 0)
 
 
 UNUSUAL: dict[str, tuple[str, dict[str, Any]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -14,6 +15,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from entitlements import facts, families, gauges, grants, lifetimes, shelf, snapshot
+from entitlements.plain import Plain
+from entitlements.shapes import table
 from events import clock
 from pricing.models import Feature
 from tests.api import api
@@ -225,6 +228,73 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it() -> None:
     assert not may()
 
 
+def test_what_valkey_said_before_a_change_is_not_believed_after_it() -> None:
+    """The same of a packet that is read at sight: it is neither told nor remembered."""
+    give()
+    snapshot.current("ben")
+    snapshot.forget()
+    flight, _is_mine = snapshot.flights.join("ann")
+    old = shelf.here().find("ann")
+    assert old
+
+    before = snapshot._seen("ann", old, flight)
+    snapshot.memory.clear()
+    revoke()
+    after = snapshot._seen("ann", old, flight)
+    snapshot.flights.land("ann", flight, None)
+
+    assert isinstance(before, Plain)
+    assert (after, snapshot.peek("ann")) == (None, None)
+    assert not may()
+
+
+def test_what_may_be_older_than_what_was_told_is_not_remembered() -> None:
+    """The line was lost while it was asked for."""
+    give()
+    snapshot.current("ben")
+    snapshot.memory.clear()
+    flight, _is_mine = snapshot.flights.join("ann")
+    old = shelf.here().find("ann")
+    assert old
+    snapshot.forget()
+
+    assert snapshot._seen("ann", old, flight)
+    snapshot.flights.land("ann", flight, None)
+
+    assert snapshot.peek("ann") is None
+
+
+def test_who_waits_for_anothers_fetch_gets_the_same() -> None:
+    give()
+    snapshot.current("ben")
+    snapshot.memory.clear()
+    flight, _is_mine = snapshot.flights.join("ann")
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(snapshot.far, "ann")
+        wait_until(lambda: flight._flying is not None)
+        found = shelf.here().find("ann")
+        assert found
+        seen = snapshot._seen("ann", found, flight)
+        snapshot.flights.land("ann", flight, seen)
+
+    assert seen is not None
+    assert other.result() is seen
+    assert same(seen.facts(0), facts.read("ann"))
+
+
+def test_of_a_shape_that_nobody_here_has_seen_valkey_is_asked() -> None:
+    give()
+    snapshot.current("ben")
+    snapshot.memory.clear()
+    table._known.clear()
+
+    with CaptureQueriesContext(connection) as queries:
+        known = snapshot.current("ann")
+
+    assert not queries.captured_queries
+    assert same(known, facts.read("ann"))
+
+
 def test_the_check_by_http_is_as_fresh(settings: LazySettings) -> None:
     """EN-08: near first, then Postgres; and what changed is seen by the next request."""
     give()
@@ -244,7 +314,7 @@ def test_where_an_answer_was_found_is_counted() -> None:
     snapshot.forget()
 
     def counted() -> list[float]:
-        return [gauges.HITS_MEMORY.count, gauges.HITS_VALKEY._value.get(), gauges.MISSES._value.get()]
+        return [gauges.HITS_MEMORY.count, gauges.HITS_VALKEY.count, gauges.MISSES._value.get()]
 
     told = []
     for user_id in ("ann", "ann", "nobody"):
