@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from entitlements import boundaries, facts
 from entitlements.facts import Facts
 from entitlements.packing import Unfolded
 from entitlements.rules import in_force
-from entitlements.spans import barred
+from entitlements.spans import Grant, barred
 from pricing.models import Feature
 
 LONGEST_SECONDS, OF_REFUSALS_SECONDS = 30.0, 5.0
@@ -55,5 +55,12 @@ def _is_far(together: Mapping[str, Any], at: datetime) -> bool:
 
 
 def _gives(known: Facts, at: datetime) -> bool:
-    given = any(barred(grant, at) is None for grants in known.grants.values() for grant in grants)
+    given = any(barred(grant, at) is None for grants in _telling(known) for grant in grants)
     return given or any(rule.effect != "deny" for rules in known.rules.values() for rule in in_force(rules, at)[:1])
+
+
+def _telling(known: Facts) -> Iterable[Iterable[Grant]]:
+    """Return enough grants to see whether any gives access: those of one source give it all or none."""
+    if not isinstance(known.grants, Unfolded):
+        return known.grants.values()
+    return [known.grants[part.shape.rows[0][0]] for part in known.grants.parts]
