@@ -20,6 +20,7 @@ from psycopg import sql
 from benchmarks import check_seeds, wrk
 from benchmarks.arena import Arena, cores
 from benchmarks.check_paths import CHECK, OURS, UNREFUSED, service_token
+from benchmarks.verdicts import unstable
 from benchmarks.wrk import Ask
 
 FEW_ROWS, GOAL = 10_000, 1.1
@@ -61,8 +62,9 @@ def measure(place: Arena, *, rows: int, rounds: int) -> dict[str, Any]:
         f"{typical[rows, connections]:.3f} ms among {rows:,}"
         for connections in CONNECTIONS
     )
+    doubt = "; UNSTABLE: measure on a quieter machine" if any(map(unstable, found.values())) else ""
     return {
-        "said": f"{said}; rows and indexes took {filled:.0f} s",
+        "said": f"{said}; rows and indexes took {filled:.0f} s{doubt}",
         "goals": [
             (
                 f"all cold, {connections} at a time: p50 among {rows:,} grants / among {FEW_ROWS:,}",

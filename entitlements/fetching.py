@@ -12,7 +12,6 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -22,6 +21,7 @@ import psycopg
 from entitlements import facts, packing
 from entitlements.facts import Facts
 from entitlements.packing import Group as Together
+from entitlements.shapes import shape_of, table
 from events import clock
 from events.groups import Group
 from events.prepared import Prepared
@@ -96,16 +96,16 @@ def fetch(user_id: str) -> Fetched:
         return _kept(facts.read(user_id))
     one = One(user_id.encode())
     group.join(one)
-    return _packed(user_id, one.rows) if one.rows else _kept(facts.read(user_id))
+    return packed(user_id, one.rows) if one.rows else _kept(facts.read(user_id))
 
 
-def _ask(ones: Sequence[One]) -> None:
-    # Whoever was told nothing reads for himself.
+def ask(ones: Sequence[One]) -> None:
+    """Read of all of them at once; who is told nothing reads for himself."""
     with suppress(psycopg.Error):
         asked = time.monotonic()
         rows = prepared.run_raw([_list([one.user_id for one in ones])])
         if time.monotonic() - asked < SOON_SECONDS:
-            clock.learn(clock.EPOCH + timedelta(microseconds=_moment(rows[0][TIME])), asked)
+            clock.learn(clock.moment(_moment(rows[0][TIME])), asked)
         for row in rows:
             ones[_number(row[PLACE]) - 1].rows.append(row)
 
@@ -115,18 +115,38 @@ def _list(texts: Sequence[bytes]) -> bytes:
     return b"".join([head, *[LENGTH.pack(len(text)) + text for text in texts]])
 
 
-def _packed(user_id: str, rows: Rows) -> Fetched:
+def packed(user_id: str, rows: Rows) -> Fetched:
+    """Put together what was read of one."""
     first = rows[0]
-    packet, named = packing.packed(
-        user_id,
-        _number(first[VERSION]),
-        _number(first[CATALOG]),
-        UUID(bytes=first[FAMILY]) if first[FAMILY] else None,
-        # Who has no grant is told in a row of his own.
-        _groups(rows) if first[ID] else [],
-        facts.by_feature(json.loads(first[RULES][1:]), facts.rule_of) if first[RULES] else {},
+    version, catalog = _number(first[VERSION]), _number(first[CATALOG])
+    family = UUID(bytes=first[FAMILY]) if first[FAMILY] else None
+    # Who has no grant is told in a row of his own.
+    groups = _groups(rows) if first[ID] else []
+    rules = facts.by_feature(json.loads(first[RULES][1:]), facts.rule_of) if first[RULES] else {}
+    packet, named = packing.packed(user_id, version, catalog, family, groups, rules)
+    refs = {text: ref for ref, text in named.items()}
+    parts = [_part(group, refs.get(group.text) if group.is_planned else None) for group in groups]
+    return Fetched(
+        Facts(user_id, version, catalog, family, packing.Unfolded.of(user_id, packet, parts), rules), packet, named
     )
-    return Fetched(packing.unpack(user_id, packet), packet, named)
+
+
+def _part(group: Together, ref: bytes | None) -> packing.Part:
+    """Return what would be read of it in the packet."""
+    together = {
+        "user_id": group.user_id,
+        "source_type": group.source_type,
+        "source_id": group.source_id,
+        "status": group.status,
+        "reason": group.reason,
+        "family_id": group.family_id,
+        "starts_at": clock.moment(group.starts_at),
+        "granted_at": clock.moment(group.granted_at),
+        "status_at": clock.moment(group.status_at),
+        "ends_at": None if group.ends_at is None else clock.moment(group.ends_at),
+        "grace_until": None if group.grace_until is None else clock.moment(group.grace_until),
+    }
+    return packing.Part(together, group.ids, table.get(ref) if ref else shape_of(group.text))
 
 
 def _groups(rows: Rows) -> list[Together]:
@@ -212,7 +232,7 @@ def _kept(known: Facts) -> Fetched:
 def _begin() -> None:
     # Who asked when the process was copied is not there to hand on.
     global group
-    group = Group(_ask, most=MOST, patience=PATIENCE_SECONDS)
+    group = Group(ask, most=MOST, patience=PATIENCE_SECONDS)
 
 
 # In the order of TERMS.
