@@ -23,7 +23,7 @@ import httpx
 import psycopg
 import redis
 
-from benchmarks import arena, check_goals, check_lone, check_paths, check_seeds, check_usage, wrk
+from benchmarks import arena, check_goals, check_lone, check_paths, check_scale, check_seeds, check_usage, wrk
 from benchmarks.check_paths import GROUPS, PATHS, Measured
 from benchmarks.verdicts import NotHere
 
@@ -41,7 +41,9 @@ def main() -> int:
     asked.add_argument("groups", nargs="*", metavar="path", help=f"of {', '.join(GROUPS)}; all when none is named")
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--seconds", type=float, default=10)
-    asked.add_argument("--rows", type=int, default=1_000_000, help="grants in the table of `cold`, beside 200,000")
+    asked.add_argument(
+        "--rows", type=int, default=1_000_000, help="grants in the table that `cold` compares with 10,000"
+    )
     asked.add_argument("--json", type=Path)
     wanted = asked.parse_args()
     if unknown := set(wanted.groups) - set(GROUPS):
@@ -83,10 +85,8 @@ class Measurement:
         if "usage" in groups:
             url = self._place.environment["DATABASE_URL"]
             self._found["floors"] |= check_usage.single(url, self._place.logs, seconds=self._seconds)
-        if "cold" in groups and self._rows > FEWEST_COLD_ROWS:
-            self._seed(self._rows)
-            cold = next(path for path in PATHS if path.name == "all cold")
-            self._alternate([cold], suffix=f" of {self._rows:,} rows")
+        if "cold" in groups:
+            self._found["lone"]["scale"] = check_scale.measure(self._place, rows=self._rows, rounds=self._rounds)
         for group in groups:
             if lone := check_lone.LONE.get(group):
                 try:
@@ -124,7 +124,7 @@ class Measurement:
         subprocess.run(words, cwd=arena.ROOT, env=self._place.apart().environment, check=True, stdout=sys.stderr)
         return True
 
-    def _alternate(self, paths: Sequence[Measured], suffix: str = "") -> None:
+    def _alternate(self, paths: Sequence[Measured]) -> None:
         for _ in range(self._rounds):
             for path in paths:
                 try:
@@ -132,7 +132,7 @@ class Measurement:
                 except NotHere as reason:
                     self._found["skipped"][path.name] = str(reason)
                 else:
-                    self._found["rounds"].setdefault(path.name + suffix, []).append(found)
+                    self._found["rounds"].setdefault(path.name, []).append(found)
 
     def _round(self, path: Measured) -> dict[str, float]:
         requests = wrk.write(self._place.logs / "requests.txt", path.asks(self._secret, self._users))

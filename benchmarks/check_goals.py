@@ -17,7 +17,6 @@ def goals(found: dict[str, Any]) -> list[Goal]:
     rounds, lone = found["rounds"], found["lone"]
     rates = {name: [each["rate"] for each in of] for name, of in rounds.items()}
     peer = best(rates, ["P2 waffle", "P3 unleash"])
-    big = next((name for name in rounds if name.startswith("all cold of")), "")
     return [
         Goal("warm / F0", ratio(rates, "warm", "F0"), 0.85),
         Goal("warm in web / F0 in web", ratio(rates, "warm in web", "F0 in web"), 0.85),
@@ -31,7 +30,6 @@ def goals(found: dict[str, Any]) -> list[Goal]:
         Goal("memory cold: round trips a check", _trips(rounds, "valkey warm"), 1.05, at_least=False),
         Goal("all cold / F0", ratio(rates, "all cold", "F0"), 0.17),
         Goal("all cold: queries a check", _of(rounds, "all cold", "transactions"), 1.05, at_least=False),
-        Goal("all cold, many rows: p50 / that of 200,000", _of(rounds, big, "p50_alone", over="all cold"), 1.1, False),
         Goal("the view, lane off / F1", ratio(rates, "view", "F1"), 0.8),
         Goal("bulk 1 x 100: CPU / a single check's", _of(rounds, "bulk 1 x 100", "cpu_us", over="warm"), 2, False),
         Goal("bulk 100 x 1: CPU / a single check's", _of(rounds, "bulk 100 x 1", "cpu_us", over="warm"), 20, False),

@@ -18,6 +18,8 @@ TERMS = """
     FROM pricing_planfeature AS feature JOIN pricing_planversion AS version ON version.id = feature.version_id
     WHERE version.plan_id = %s ORDER BY 1
 """
+# A purchase does.
+SOLD = "UPDATE pricing_planversion SET sold_at = now() WHERE plan_id = %s AND sold_at IS NULL"
 COLUMNS = (
     'id, status, status_at, user_id, source_type, source_id, subscription_id, granted_at, starts_at, ends_at, "limit",'
     " period, soft, value, reason, metadata, feature_code, plan_id, version_id, anchor, time_zone, warn_at, priority"
@@ -33,6 +35,7 @@ def fill(url: str, *, users: int, first: int = 0) -> int:
     """Give so many users the plan, and return how many rows that made."""
     with psycopg.connect(url, autocommit=True) as connection:
         terms = connection.execute(TERMS, [PLAN]).fetchall()
+        connection.execute(SOLD, [PLAN])
         # The copy is of rows that were whole before: no trigger needs to look at each.
         connection.execute("SET session_replication_role = replica")
         numbers = range(first, first + users)

@@ -31,6 +31,16 @@ function request()
   return requests[i]
 end
 """
+# The last of them are sent by each connection before it hears that it was enough.
+ENOUGH = """
+local asked = 0
+local next_request = request
+function request()
+  asked = asked + 1
+  if asked >= {most} then wrk.thread:stop() end
+  return next_request()
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +79,23 @@ def write(file: Path, asks: Iterable[Ask]) -> Path:
 
 
 def flood(
-    address: str, requests: Path, *, seconds: float, connections: int, core: int | None, server: int, start: int = 0
+    address: str,
+    requests: Path,
+    *,
+    seconds: float,
+    connections: int,
+    core: int | None,
+    server: int,
+    start: int = 0,
+    most: int | None = None,
 ) -> Round:
-    """Send the requests of a file over and over, from the line `start` on, as fast as it goes."""
+    """Send the requests of a file over and over, from the line `start` on, as fast as it goes.
+
+    At most so many when it is told; the rate is then none.
+    """
     script = requests.with_suffix(".lua")
-    script.write_text(LUA.format(file=requests, start=start))
+    enough = ENOUGH.format(most=most) if most else ""
+    script.write_text(LUA.format(file=requests, start=start) + enough)
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     words = [*pinned, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script), address]
     before = worked(server)

@@ -56,7 +56,7 @@ class Announcement:
         if not 0 < len(users) <= MOST_READ:
             return
         try:
-            announce([snapshot.change_from(each) for each in fetching.fetch_here(users)])
+            announce([snapshot.change_from(each) for each in fetching.fetch_many(users)])
         except DatabaseError as reason:
             log.warning("what changed could not be read again", reason=type(reason).__name__)
 

@@ -1,68 +1,73 @@
-"""What is known of one user, read to be kept: one prepared question, whose answer is packed as it comes.
+"""What is known of a user, read to be kept: one prepared question, whose answer is packed as it comes.
 
-No grant is made of a row here: of what is kept a check asks for one feature. Postgres puts together what the grants of
-one source have in common, and writes the terms of all of them as one text.
+Who comes while another is answered is asked for together with all who wait. Postgres writes down rows and puts nothing
+together; here no grant is made of them: of what is kept a check asks for one feature.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import struct
 import time
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from operator import itemgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import psycopg
 from django.db import connection
-from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGconn, PGresult
 
-from entitlements import facts, packing, shapes
+from entitlements import facts, packing
 from entitlements.facts import Facts
-from entitlements.packing import Group
+from entitlements.packing import Group as Together
+from entitlements.shapes import shape_of, table
 from events import clock
+from events.groups import Group
+from events.prepared import Prepared
+from pricing.models import PlanVersion
 
-# The same as `facts.READ`, as libpq takes it, and the time.
-FETCH = b"""
-WITH family AS (
-    SELECT family_id FROM entitlements_familymember WHERE user_id = $1 AND status = 'active'
-), mine AS (
-    SELECT * FROM entitlements_entitlement WHERE user_id = $1
-    UNION ALL
-    SELECT entitlement.* FROM entitlements_entitlement AS entitlement
-    WHERE family_id = (SELECT family_id::text FROM family) AND user_id <> $1
-), given AS (
+# The same as `facts.READ` for many, and the time. What all grants of a source have in common stands before their terms.
+FETCH = """
+SELECT
+    known.*, id, feature_code, plan_id, version_id, "limit", period, soft, value, anchor, time_zone, warn_at,
+    rollover_max, member_cap, priority,
+    user_id, source_type, source_id, status, reason, family_id, starts_at, granted_at, status_at, ends_at, grace_until
+FROM (
     SELECT
-        user_id, source_type, source_id, status, mine.reason, nullif(family_id, '') AS family_id,
-        (extract(epoch FROM starts_at) * 1000000)::bigint AS starts_at,
-        (extract(epoch FROM granted_at) * 1000000)::bigint AS granted_at,
-        (extract(epoch FROM status_at) * 1000000)::bigint AS status_at,
-        (extract(epoch FROM ends_at) * 1000000)::bigint AS ends_at,
-        (extract(epoch FROM grace_until) * 1000000)::bigint AS grace_until,
-        string_agg(replace(mine.id::text, '-', ''), '' ORDER BY feature_code, mine.id) AS ids,
-        jsonb_agg(jsonb_build_array(
-            feature_code, mine.plan_id, number, mine."limit", period, soft, value, anchor, time_zone, warn_at,
-            rollover_max, member_cap, priority
-        ) ORDER BY feature_code, mine.id) AS terms,
-        count(mine.plan_id) AS planned
-    FROM mine LEFT JOIN pricing_planversion AS version ON version.id = mine.version_id
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-)
-SELECT known.*, given.* FROM (
-    SELECT
-        coalesce((SELECT version FROM entitlements_epoch WHERE user_id = $1), 0),
+        asked.place,
+        coalesce((SELECT version FROM entitlements_epoch WHERE user_id = asked.by), 0),
         coalesce((SELECT version FROM entitlements_epoch WHERE user_id = ''), 0),
-        (SELECT family_id FROM family),
-        (SELECT jsonb_agg(to_jsonb(rule)) FROM entitlements_override AS rule WHERE user_id = $1),
-        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-) AS known LEFT JOIN given ON true
+        (SELECT jsonb_agg(to_jsonb(rule)) FROM entitlements_override AS rule WHERE user_id = asked.by),
+        clock_timestamp(),
+        asked.by,
+        (SELECT family_id FROM entitlements_familymember WHERE user_id = asked.by AND status = 'active') AS family
+    FROM unnest($1::text[]) WITH ORDINALITY AS asked (by, place)
+    OFFSET 0
+) AS known
+LEFT JOIN LATERAL (
+    SELECT * FROM entitlements_entitlement WHERE user_id = known.by
+    UNION ALL
+    SELECT * FROM entitlements_entitlement WHERE family_id = known.family::text AND user_id <> known.by
+) AS mine ON true
 """
-# The same of many, each row with his id.
-FETCH_MANY = b"SELECT found.*, who.id FROM unnest($1::text[]) AS who (id) CROSS JOIN LATERAL (%b) AS found (%b)" % (
-    FETCH.replace(b"$1", b"who.id"),
-    b", ".join(b"of_%d" % place for place in range(19)),
-)
-NAME, MANY, UNPREPARED = b"farebox_facts", b"farebox_facts_of_many", b"26000"
+# Where they stand in a row.
+PLACE, VERSION, CATALOG, RULES, TIME, _USER, FAMILY, ID, CODE, PLAN = range(10)
+TERMS, TOGETHER = slice(CODE, CODE + 13), slice(CODE + 13, None)
+BY_CODE = itemgetter(CODE, ID)
+# And of the terms.
+VERSION_ID = 2
+# What is read of one user: values as Postgres sends them.
+Rows = Sequence[tuple[Any, ...]]
+Terms = tuple[tuple[Any, ...], ...]
+MOST_TEXTS = 1024
+# A text of `text[]`: one dimension, no NULL in it, its type, how many, from 1 on.
+LIST, LENGTH, TEXT = struct.Struct(">5i"), struct.Struct(">i"), 25
+# Postgres' moments are microseconds since 2000.
+SINCE_1970 = 946_684_800_000_000
+# So many go together. Whoever waits so long reads for himself, and so does everybody when it fails.
+MOST, PATIENCE_SECONDS, LOCK_MILLISECONDS = 64, 2.0, 1000
 # From an answer that took longer the time is not learned: it may be ahead by as much.
 SOON_SECONDS = 0.02
 
@@ -75,108 +80,193 @@ class Fetched(NamedTuple):
     shapes: Mapping[bytes, bytes]
 
 
+class Some:
+    """Who is asked for together, and what was read of each, in the same order; nothing when nothing could be read."""
+
+    __slots__ = ("rows", "user_ids")
+
+    def __init__(self, user_ids: Sequence[bytes]) -> None:
+        self.user_ids = user_ids
+        self.rows: list[list[tuple[Any, ...]]] = []
+
+
 def fetch(user_id: str) -> Fetched:
     """Read what is known of the user outside any transaction, and what time it is."""
-    # To libpq it would be the end of the text.
+    # No text of Postgres' has it.
     if "\x00" in user_id:
         return _kept(facts.read(user_id))
-    pool = connection.pool  # type: ignore[attr-defined]
-    # Django opens it with its own first question, which may not have come yet.
-    pool.open()
-    with connection.wrap_database_errors:
-        own = pool.getconn()
-        try:
-            found, asked = _prepared(own.pgconn, user_id.encode())
-        finally:
-            pool.putconn(own)
-    if found.status != ExecStatus.TUPLES_OK:
-        return _kept(facts.read(user_id))
-    if time.monotonic() - asked < SOON_SECONDS:
-        clock.learn(clock.EPOCH + timedelta(microseconds=_number(found, 0, 4)), asked)
-    return _packed(user_id, found, range(found.ntuples))
+    some = Some([user_id.encode()])
+    group.join(some)
+    return packed(user_id, some.rows[0]) if some.rows else _kept(facts.read(user_id))
 
 
-def fetch_here(user_ids: Sequence[str]) -> list[Fetched]:
-    """Read these on the connection that has just committed: in one question, and no other connection is needed.
-
-    Raises DatabaseError. Inside a transaction they are read as anything else is: a refused question would end it.
-    """
-    own = connection.connection
-    if own is None or own.pgconn.transaction_status != TransactionStatus.IDLE:
-        return [_kept(known) for known in facts.read_many(user_ids).values()]
-    is_one = len(user_ids) == 1
-    with connection.wrap_database_errors:
-        if is_one:
-            found, _asked = _prepared(own.pgconn, user_ids[0].encode())
-        else:
-            found, _asked = _prepared(own.pgconn, _array(user_ids).encode(), MANY, FETCH_MANY)
-    if found.status != ExecStatus.TUPLES_OK:
-        return [_kept(known) for known in facts.read_many(user_ids).values()]
-    rows: dict[str, list[int]] = {}
-    for row in range(found.ntuples):
-        rows.setdefault(user_ids[0] if is_one else _text(found, row, 19), []).append(row)
-    return [_packed(user_id, found, of) for user_id, of in rows.items()]
+def fetch_many(user_ids: Sequence[str]) -> list[Fetched]:
+    """Read the same of each, in one question; inside a transaction as it sees them. Raises DatabaseError."""
+    some = Some([user_id.encode() for user_id in user_ids])
+    if not connection.in_atomic_block:
+        group.join(some)
+    if some.rows:
+        return [packed(user_id, rows) for user_id, rows in zip(user_ids, some.rows, strict=True)]
+    return [_kept(known) for known in facts.read_many(user_ids).values()]
 
 
-def _array(texts: Sequence[str]) -> str:
-    """Write texts as Postgres reads an array of them."""
-    escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
-    return "{" + ",".join(f'"{text}"' for text in escaped) + "}"
-
-
-def _prepared(line: PGconn, of: bytes, name: bytes = NAME, text: bytes = FETCH) -> tuple[PGresult, float]:
-    """Return the answer, and when the question was asked that it answers."""
-    asked = time.monotonic()
-    found = line.exec_prepared(name, [of])
-    if found.error_field(DiagnosticField.SQLSTATE) == UNPREPARED:
-        line.prepare(name, text)
+def ask(those: Sequence[Some]) -> None:
+    """Read of all of them at once; who is told nothing reads for himself."""
+    user_ids = [user_id for some in those for user_id in some.user_ids]
+    with suppress(psycopg.Error):
         asked = time.monotonic()
-        found = line.exec_prepared(name, [of])
-    return found, asked
+        rows = prepared.run_raw([_list(user_ids)])
+        if time.monotonic() - asked < SOON_SECONDS:
+            clock.learn(clock.moment(_moment(rows[0][TIME])), asked)
+        found: list[list[tuple[Any, ...]]] = [[] for _ in user_ids]
+        for row in rows:
+            found[_number(row[PLACE]) - 1].append(row)
+        begin = 0
+        for some in those:
+            end = begin + len(some.user_ids)
+            some.rows, begin = found[begin:end], end
 
 
-def _packed(user_id: str, found: PGresult, rows: Sequence[int]) -> Fetched:
-    # Nobody has a grant without a user.
-    groups = [_group(found, row) for row in rows if found.get_value(row, 5) is not None]
-    family, rules = found.get_value(rows[0], 2), found.get_value(rows[0], 3)
-    packet, named = packing.packed(
-        user_id,
-        _number(found, rows[0], 0),
-        _number(found, rows[0], 1),
-        UUID(family.decode()) if family else None,
-        groups,
-        facts.by_feature(json.loads(rules), facts.rule_of) if rules else {},
-    )
-    return Fetched(packing.unpack(user_id, packet), packet, named)
+def _list(texts: Sequence[bytes]) -> bytes:
+    head = LIST.pack(1, 0, TEXT, len(texts), 1)
+    return b"".join([head, *[LENGTH.pack(len(text)) + text for text in texts]])
 
 
-def _group(found: PGresult, row: int) -> Group:
-    family, ids = found.get_value(row, 10), bytes.fromhex(_text(found, row, 16))
-    return Group(
-        _text(found, row, 5),
-        _text(found, row, 6),
-        _text(found, row, 7),
-        _text(found, row, 8),
-        _text(found, row, 9),
-        UUID(family.decode()) if family else None,
-        _number(found, row, 11),
-        _number(found, row, 12),
-        _number(found, row, 13),
-        _number(found, row, 14) if found.get_value(row, 14) else None,
-        _number(found, row, 15) if found.get_value(row, 15) else None,
-        [ids[at : at + 16] for at in range(0, len(ids), 16)],
-        shapes.text_of(found.get_value(row, 17) or b""),
-        _number(found, row, 18) > 0,
+def packed(user_id: str, rows: Rows) -> Fetched:
+    """Put together what was read of one."""
+    first = rows[0]
+    version, catalog = _number(first[VERSION]), _number(first[CATALOG])
+    family = UUID(bytes=first[FAMILY]) if first[FAMILY] else None
+    # Who has no grant is told in a row of his own.
+    groups = _groups(rows) if first[ID] else []
+    rules = facts.by_feature(json.loads(first[RULES][1:]), facts.rule_of) if first[RULES] else {}
+    packet, named = packing.packed(user_id, version, catalog, family, groups, rules)
+    refs = {text: ref for ref, text in named.items()}
+    parts = [_part(group, refs.get(group.text) if group.is_planned else None) for group in groups]
+    return Fetched(
+        Facts(user_id, version, catalog, family, packing.Unfolded.of(user_id, packet, parts), rules), packet, named
     )
 
 
-def _text(found: PGresult, row: int, place: int) -> str:
-    return (found.get_value(row, place) or b"").decode()
+def _part(group: Together, ref: bytes | None) -> packing.Part:
+    """Return what would be read of it in the packet."""
+    together = {
+        "user_id": group.user_id,
+        "source_type": group.source_type,
+        "source_id": group.source_id,
+        "status": group.status,
+        "reason": group.reason,
+        "family_id": group.family_id,
+        "starts_at": clock.moment(group.starts_at),
+        "granted_at": clock.moment(group.granted_at),
+        "status_at": clock.moment(group.status_at),
+        "ends_at": None if group.ends_at is None else clock.moment(group.ends_at),
+        "grace_until": None if group.grace_until is None else clock.moment(group.grace_until),
+    }
+    return packing.Part(together, group.ids, table.get(ref) if ref else shape_of(group.text))
 
 
-def _number(found: PGresult, row: int, place: int) -> int:
-    return int(found.get_value(row, place) or 0)
+def _groups(rows: Rows) -> list[Together]:
+    found: dict[tuple[bytes | None, ...], list[tuple[Any, ...]]] = {}
+    for row in sorted(rows, key=BY_CODE) if len(rows) > 1 else rows:
+        found.setdefault(row[TOGETHER], []).append(row)
+    return [_group(together, each) for together, each in found.items()]
+
+
+def _group(together: tuple[Any, ...], rows: Rows) -> Together:
+    user_id, source_type, source_id, status, reason, family_id, *moments, ends_at, grace_until = together
+    starts_at, granted_at, status_at = map(_moment, moments)
+    return Together(
+        user_id.decode(),
+        source_type.decode(),
+        source_id.decode(),
+        status.decode(),
+        reason.decode(),
+        UUID(family_id.decode()) if family_id else None,
+        starts_at,
+        granted_at,
+        status_at,
+        _moment(ends_at) if ends_at else None,
+        _moment(grace_until) if grace_until else None,
+        [row[ID] for row in rows],
+        texts.of(tuple([row[TERMS] for row in rows])),
+        any(row[PLAN] for row in rows),
+    )
+
+
+class Texts:
+    """Shapes as they are kept, by the values that they were read as."""
+
+    def __init__(self) -> None:
+        self._known: dict[Terms, bytes] = {}
+
+    def of(self, terms: Terms) -> bytes:
+        """Write a shape."""
+        if (text := self._known.get(terms)) is not None:
+            return text
+        versions = {UUID(bytes=row[VERSION_ID]) for row in terms if row[VERSION_ID]}
+        found = PlanVersion.objects.in_bulk(versions) if versions else {}
+        text = json.dumps([_terms(row, found) for row in terms], separators=(",", ":")).encode()
+        # Of a version that was sold nothing changes any more.
+        if all(version.sold_at for version in found.values()):
+            if len(self._known) >= MOST_TEXTS:
+                self._known.clear()
+            self._known[terms] = text
+        return text
+
+
+def _terms(row: tuple[Any, ...], versions: Mapping[UUID, PlanVersion]) -> list[Any]:
+    read: list[Any] = [None if each is None else reader(each) for reader, each in zip(READERS, row, strict=True)]
+    read[VERSION_ID] = versions[read[VERSION_ID]].number if row[VERSION_ID] else None
+    return read
+
+
+def _uuid(sent: bytes) -> UUID:
+    return UUID(bytes=sent)
+
+
+def _number(sent: bytes) -> int:
+    return int.from_bytes(sent, signed=True)
+
+
+def _moment(sent: bytes) -> int:
+    return int.from_bytes(sent, signed=True) + SINCE_1970
+
+
+def _is_so(sent: bytes) -> bool:
+    return sent == b"\x01"
+
+
+def _json(sent: bytes) -> Any:
+    # It begins with the version of its format.
+    return json.loads(sent[1:])
 
 
 def _kept(known: Facts) -> Fetched:
     return Fetched(known, *packing.pack(known))
+
+
+def _begin() -> None:
+    # Who asked when the process was copied is not there to hand on.
+    global group
+    group = Group(ask, most=MOST, patience=PATIENCE_SECONDS)
+
+
+# In the order of TERMS.
+READERS: Sequence[Callable[[bytes], Any]] = (
+    *(bytes.decode, bytes.decode, _uuid, _number, bytes.decode, _is_so, _json),
+    *(bytes.decode, bytes.decode, _json, _number, _number, _number),
+)
+texts = Texts()
+# By an index, and planned once: how many are asked for changes nothing.
+prepared = Prepared(
+    "farebox_facts",
+    FETCH,
+    lock_milliseconds=LOCK_MILLISECONDS,
+    plan_cache_mode="force_generic_plan",
+    enable_seqscan="off",
+    jit="off",
+)
+group: Group[Some]
+_begin()
+os.register_at_fork(after_in_child=_begin)

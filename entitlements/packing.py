@@ -79,6 +79,13 @@ class Unfolded(Mapping[str, tuple[Grant, ...]]):
         self._parts: list[Part] | None = None
         self._made: dict[str, tuple[Grant, ...]] = {}
 
+    @classmethod
+    def of(cls, user_id: str, packet: bytes, parts: list[Part]) -> Unfolded:
+        """Make them of a packet whose parts are known: it was packed a moment ago."""
+        made = cls(user_id, packet, len(packet), ())
+        made._parts = parts
+        return made
+
     def __getitem__(self, code: str) -> tuple[Grant, ...]:
         if (made := self._made.get(code)) is None:
             rows = self.rows(code)

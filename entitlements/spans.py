@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from entitlements.reasons import ReasonCode, suspended
@@ -48,7 +48,24 @@ class Grant:
     family_id: UUID | None = None
 
 
-def until(grant: Grant | Entitlement) -> datetime | None:
+class Dated(Protocol):
+    """What says whether a grant gives access: the same for all grants of one source."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def status_at(self) -> datetime: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def starts_at(self) -> datetime: ...
+    @property
+    def ends_at(self) -> datetime | None: ...
+    @property
+    def grace_until(self) -> datetime | None: ...
+
+
+def until(grant: Dated | Entitlement) -> datetime | None:
     """Return the moment access ends, grace included; None for never."""
     return grant.ends_at if grant.grace_until is None else grant.grace_until
 
@@ -58,7 +75,7 @@ def in_grace(grant: Grant, at: datetime) -> bool:
     return grant.ends_at is not None and grant.ends_at <= at
 
 
-def barred(grant: Grant | Entitlement, at: datetime) -> ReasonCode | None:
+def barred(grant: Dated | Entitlement, at: datetime) -> ReasonCode | None:
     """Return why the grant gives no access at `at`; None when it gives it.
 
     A revocation and a suspension count from the moment they were made. Every other end is a date, so a row that has

@@ -59,3 +59,8 @@ def ticks(now: float) -> int | None:
 def microseconds(moment: datetime) -> int:
     """Count a moment from 1970 on."""
     return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(counted: int) -> datetime:
+    """Return the moment that was counted so."""
+    return EPOCH + timedelta(microseconds=counted)

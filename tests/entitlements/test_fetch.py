@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import DataError, connection, transaction
+from django.db import DatabaseError, DataError, connection, transaction
 
 from config.postgres.base import stands
 from entitlements import awards, facts, families, fetching, grants, packing
@@ -14,6 +15,7 @@ from entitlements.grants import Source
 from entitlements.models import Override, SourceType
 from events import clock
 from events.ids import uuid7
+from pricing.models import PlanVersion
 from tests.entitlements.conftest import DAY, a_version
 from tests.entitlements.nearby import pro, same
 from tests.entitlements.test_families import NO_KEY, join
@@ -47,6 +49,68 @@ def test_it_knows_what_the_other_way_knows(known: None, user_id: str) -> None:
     # Whichever way it came, its shapes have the same names.
     assert shapes == packing.pack(facts.read(user_id))[1]
     assert packing.unpack(user_id, packet) == known_far
+
+
+def test_who_comes_at_the_same_moment_is_told_of_himself(known: None) -> None:
+    """Those who wait are asked for together; one of them has nothing, and one is asked for twice."""
+    names = ["ann", "nobody", "jürgen \u2028 家", "ann"]
+    start = threading.Barrier(len(names) * 2)
+    told: list[tuple[str, fetching.Fetched]] = []
+
+    def come(name: str) -> None:
+        start.wait()
+        told.extend((name, fetching.fetch(name)) for _each in range(25))
+
+    threads = [threading.Thread(target=come, args=(name,)) for name in names * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(told) == 25 * len(threads)
+    expected = {name: facts.read(name) for name in names}
+    assert all(fetched.known == expected[name] for name, fetched in told)
+    assert all(packing.unpack(name, fetched.packet) == expected[name] for name, fetched in told)
+
+
+def test_many_are_told_apart_in_one_question(known: None) -> None:
+    names = ["nobody", "ann", "jürgen \u2028 家", "ann"]
+    together = [fetching.Some([name.encode() for name in part]) for part in (names[:1], names[1:])]
+
+    fetching.ask(together)
+
+    rows = [each for some in together for each in some.rows]
+    expected = [facts.read(name) for name in names]
+    assert [fetching.packed(name, each).known for name, each in zip(names, rows, strict=True)] == expected
+    assert [fetched.known for fetched in fetching.fetch_many(names)] == expected
+
+
+def test_the_number_of_a_version_is_remembered_once_it_was_sold(known: None) -> None:
+    """From then on the database lets nobody change it."""
+
+    def number() -> int | None:
+        return fetching.fetch("ann").known.grants["pdf"][0].version
+
+    first = number()
+    version = PlanVersion.objects.filter(plan_id="atlas")
+    version.update(number=7)
+    second = number()
+    version.update(sold_at=clock.now())
+
+    assert (first, second, number(), number()) == (1, 7, 7, 7)
+    with pytest.raises(DatabaseError, match="sold"):
+        version.update(number=8)
+
+
+def test_a_connection_of_its_own_that_was_ended_is_replaced(known: None) -> None:
+    asked = fetching.fetch("ann")
+    own = fetching.prepared._own
+    assert own is not None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [own.info.backend_pid])
+
+    assert [fetching.fetch("ann").known for _each in range(3)] == [asked.known] * 3
+    assert fetching.prepared._own not in (None, own)
 
 
 def test_it_tells_the_time_of_the_database(known: None) -> None:
