@@ -15,11 +15,12 @@ from django.db import Error, connection
 from rest_framework.exceptions import APIException
 
 from config.api import parsing
+from config.api.strict import finished
 from config.lane_callers import Caller
 from config.post_lane import PostLane
 from entitlements import purses
 from entitlements.convoys import Convoy, Gone
-from entitlements.serializers.rendering import finished, quoted
+from entitlements.serializers.rendering import quoted
 from entitlements.serializers.usage import plain_use
 from entitlements.together import Entry
 from entitlements.usage import AHEAD, Use

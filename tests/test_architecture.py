@@ -112,7 +112,6 @@ def test_nothing_else_opens_a_connection(file: Path) -> None:
         "config/health.py": {"redis"},
         "config/api/jwks.py": {"urllib.request", "http.client"},
         "config/api/limiting.py": {"redis", "limits"},
-        "config/api/windows.py": {"limits"},
         "entitlements/shelf.py": {"redis"},
         "entitlements/listening.py": {"redis"},
         # The socket that redis has opened, and no other.

@@ -329,7 +329,7 @@ def test_what_overrides_have_counted_apart_is_counted_together() -> None:
     before = used()
 
     with connection.cursor() as cursor:
-        cursor.execute(import_module("entitlements.migrations.0119_overrides_are_counted_together").TOGETHER)
+        cursor.execute(import_module("entitlements.migrations.0020_overrides_are_counted_together").TOGETHER)
 
     assert (before, used()) == (0, 120)
 

@@ -17,6 +17,6 @@ WHERE counter.id = newest.id
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0018_features_of_uses_are_asked_once")]
+    dependencies = [("entitlements", "0019_draws_without_a_cap")]
 
     operations = [migrations.RunSQL(TOGETHER, migrations.RunSQL.noop)]
