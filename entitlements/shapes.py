@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -54,12 +53,6 @@ class Shapes:
         if (found := self._known.get(ref)) is None:
             raise ShapeMissing(ref.hex())
         return found
-
-
-@lru_cache(maxsize=1024)
-def text_of(found: bytes) -> bytes:
-    """Write a shape as it is kept, when it comes in other words for the same."""
-    return json.dumps(json.loads(found), separators=(",", ":")).encode()
 
 
 def shape_of(text: bytes) -> Shape:
