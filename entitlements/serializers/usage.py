@@ -42,7 +42,10 @@ class UsageSaid(Strict):
 
 class UsageBatchSaid(Strict):
     events = serializers.ListField(
-        child=serializers.DictField(), min_length=1, max_length=MOST, help_text="Each as POST /usage takes it."
+        child=serializers.JSONField(),
+        min_length=1,
+        max_length=MOST,
+        help_text="Each as POST /usage takes it. What is wrong in one is told among `errors`.",
     )
 
 

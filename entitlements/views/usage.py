@@ -38,7 +38,7 @@ from events import clock
 from events.asking import Asking
 
 # Each is judged for itself, so what is wrong in one is no fault of the body.
-EVENTS = {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": usage_batches.MOST}
+EVENTS = {"type": "array", "items": {}, "minItems": 1, "maxItems": usage_batches.MOST}
 
 
 class Usage(Door):

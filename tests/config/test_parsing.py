@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -204,6 +205,7 @@ def test_the_fields_take_what_they_say() -> None:
     assert fields.Url().run_validation("http://localhost:3000/?s={CHECKOUT_SESSION_ID}").endswith("}")
 
 
+LONE = re.compile("[\ud800-\udfff]")
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -226,6 +228,8 @@ def test_what_is_good_at_sight_is_good_when_looked_at_closely(
     nested = '{"a":' * depth + json.dumps(value, ensure_ascii=escaped) + "}" * depth
 
     for text in (nested, "{" + "".join(parts), '{"a":1,' + nested[1:], nested.replace("[", "{").replace("]", "}")):
+        # UTF-8 has no lone surrogates: they come with a backslash, or not at all.
+        text = LONE.sub("?", text)
         found = parsing._plain(text)
         assert found is None or found == parsing._closely(text)
 
