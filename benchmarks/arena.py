@@ -21,6 +21,7 @@ from local.home import Home
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER = ["--interface", "wsgi", "--no-ws", "--workers", "1", "--log-level", "error"]
+LAST_WORDS = 2000
 # As deploy/start starts `web`, and `checks`.
 WEB_THREADS, CHECKS_THREADS = 8, 1
 
@@ -96,7 +97,7 @@ class Arena:
         listen = ["--host", ports.LOOPBACK, "--port", str(port), "--blocking-threads", str(threads)]
         words = ("-m", "granian", *SERVER, *listen, application)
         with self.running(name, *words, core=core, python=python) as process:
-            _await(port, process)
+            _await(port, process, self.logs / f"{name}.log")
             yield f"http://{ports.LOOPBACK}:{port}", process.pid
 
 
@@ -130,11 +131,11 @@ def _environment(home: Home, durable: bool) -> dict[str, str]:
     }
 
 
-def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 60
     while not ports.answers(port):
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError("The server did not start.")
+            raise RuntimeError(f"The server did not start: {log.read_text()[-LAST_WORDS:]}")
         time.sleep(0.05)
     with contextlib.suppress(OSError):
         urlopen(f"http://{ports.LOOPBACK}:{port}/", timeout=10).read()
