@@ -127,7 +127,8 @@ def _usage(subjects: int) -> Callable[[str, int], Iterator[Ask]]:
 def _eddsa_environment() -> dict[str, str]:
     pem = EDDSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     issuer = {"algorithm": "EdDSA", "audience": "farebox", "public_key": pem, "services": True}
-    return {**UNREFUSED, "JWT_ISSUERS": json.dumps({"farebox": issuer}), "JWT_SECRET": ""}
+    # A file of settings beside it may name a secret of its own: nobody may name one issuer twice.
+    return {**UNREFUSED, "JWT_ISSUERS": json.dumps({"farebox": issuer}), "JWT_SECRET": "", "JWT_ISSUER": "unused"}
 
 
 WARM = _checks(lambda users: check_seeds.uniform(min(users, WARM_USERS), 20_000))
