@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from config.entrance import PLAIN, Entrance, split
 from config.ways import SHORT
 from tests.api import token
 from tests.config.test_ways import PATHS, UNUSUAL
+from tests.environ import environ as made
 
 Said = tuple[str, list[tuple[str, str]], bytes]
 OTHERS = ["/api/v1/nothing", "/api/v1/plans/", "/payments/", "/ofrep/v1/", "/healthz", "/", "/api/docs", "/api/v1/é"]
@@ -43,23 +43,7 @@ def ask(application: Any, method: str, path: str, **environ: Any) -> Said:
     """Ask as a server would."""
     said: list[Any] = []
     body = b"" if method in ("GET", "HEAD", "OPTIONS") else b'{"nothing":1}'
-    given: dict[str, Any] = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path.encode().decode("latin-1"),
-        "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "localhost",
-        "REMOTE_ADDR": "127.0.0.1",
-        "CONTENT_TYPE": "application/json",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(body),
-        "wsgi.errors": BytesIO(),
-        **environ,
-    }
+    given = made(method, path, body, **environ)
     answer = application(given, lambda status, headers: said.extend([status, headers]))
     text = b"".join(answer)
     if hasattr(answer, "close"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from django.db import connection
 from billing.models import WebhookEvent
 from config import lane, lane_store, metrics
 from tests.config import test_logs
+from tests.environ import environ as made
 from tests.stripe_side import StripeSide
 
 lines = test_logs.lines
@@ -41,23 +41,7 @@ class Server:
         return self.django(environ, start_response)
 
     def ask(self, way: str, body: bytes, **environ: Any) -> Answer:
-        given: dict[str, Any] = {
-            "REQUEST_METHOD": "POST",
-            "PATH_INFO": PATH,
-            "SCRIPT_NAME": "",
-            "QUERY_STRING": "",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "HTTP_HOST": "localhost",
-            "REMOTE_ADDR": "127.0.0.1",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": BytesIO(body),
-            "wsgi.errors": BytesIO(),
-            **environ,
-        }
+        given = made("POST", PATH, body, **environ)
         said: list[Any] = []
         # A server's own header, gone from the environ when it was not sent.
         sent = {name: value for name, value in given.items() if value is not None}
